@@ -1,0 +1,154 @@
+// The patient's whole way on one page: invitation, name, device check, waiting room, call, goodbye.
+// Invariants: opening the page changes nothing (preview is inert), only the press on Join redeems the link; the secret is read
+// from the fragment and sent in bodies alone, and stays in the fragment so that a reload works; nothing secret is stored;
+// camera and microphone are off on every step but the device check, the waiting room and the call.
+import type { JSX } from "preact";
+import { useCallback, useEffect, useMemo, useState } from "preact/hooks";
+import { api } from "../../api/client";
+import { asProblem } from "../../api/problem";
+import { LocalMedia } from "../../call/local-media";
+import { language, t } from "../../messages";
+import "../../messages/call";
+import "../../messages/join";
+import "../../styles/call.css";
+import "../../styles/join.css";
+import { Page, PublicShell, Spinner } from "../../ui";
+import { useAudioOnGesture } from "../call/hooks";
+import { devicesChecked, joinedConsultation, rememberChecked, rememberJoined } from "../call/remember";
+import { DeviceStep } from "./DeviceStep";
+import { Goodbye } from "./Goodbye";
+import { InvitationStep } from "./InvitationStep";
+import { LiveStep } from "./LiveStep";
+import { NameStep } from "./NameStep";
+import { ProblemPage } from "./ProblemPage";
+import { invitationStep, problemStep, secretOf, stepOf, type Step } from "./journey";
+
+/** Somebody who has redeemed the link: where they are now. */
+async function resume(consultationId: string): Promise<Step> {
+  const me = await api.me(consultationId);
+  return stepOf(me, devicesChecked(consultationId));
+}
+
+/** What the page shows first: the step that a former visit reached, else the invitation. */
+async function firstStep(invitationId: string): Promise<Step> {
+  const known = joinedConsultation(invitationId);
+  const secret = secretOf(location.hash);
+  if (known !== null) {
+    try {
+      return await resume(known);
+    } catch (error) {
+      const problem = asProblem(error);
+      // Not redeemed here any more (a new link, cleared cookies): the invitation itself knows better.
+      if (secret === null || problem.status === 0 || problem.status >= 500) return problemStep(problem);
+    }
+  }
+  if (secret === null) return { kind: "problem", problem: "malformed", cause: null };
+  try {
+    const preview = await api.previewInvitation(invitationId, secret);
+    if (preview.bound_here && known === null) {
+      rememberJoined(invitationId, preview.consultation_id);
+      return await resume(preview.consultation_id).catch(() => invitationStep(preview));
+    }
+    return invitationStep(preview);
+  } catch (error) {
+    return problemStep(asProblem(error));
+  }
+}
+
+export default function JoinPage({ invitationId }: { invitationId: string }): JSX.Element {
+  const [step, setStep] = useState<Step | null>(null);
+  const [round, setRound] = useState(0);
+  const [checked, setChecked] = useState(false);
+  const media = useMemo(() => new LocalMedia(), []);
+  useAudioOnGesture();
+  useEffect(() => () => media.stopAll(), [media]);
+
+  const begin = useCallback((): void => {
+    setStep(null);
+    void firstStep(invitationId).then(setStep);
+  }, [invitationId]);
+  useEffect(begin, [begin]);
+  useEffect(() => {
+    // The person pasted the complete link over a broken one: the browser sees that as the same page.
+    window.addEventListener("hashchange", begin);
+    return () => window.removeEventListener("hashchange", begin);
+  }, [begin]);
+
+  const join = async (): Promise<void> => {
+    const secret = secretOf(location.hash);
+    if (secret === null) {
+      setStep({ kind: "problem", problem: "malformed", cause: null });
+      return;
+    }
+    try {
+      const { consultation_id } = await api.redeemInvitation(invitationId, secret);
+      rememberJoined(invitationId, consultation_id);
+      rememberChecked(consultation_id, false);
+      setStep(await resume(consultation_id));
+    } catch (error) {
+      const failed = problemStep(asProblem(error));
+      // No answer and the like: the button stays, the step says what happened.
+      if (failed.kind === "problem" && (failed.problem === "network" || failed.problem === "throttled")) throw error;
+      setStep(failed);
+    }
+  };
+
+  const inShell = (content: JSX.Element): JSX.Element => <PublicShell>{content}</PublicShell>;
+  if (step === null) {
+    return inShell(
+      <Page title={t("call.title")} heading={<span class="quietly">{t("call.title")}</span>} width="narrow">
+        <Spinner label={t("join.loading")} />
+      </Page>,
+    );
+  }
+  switch (step.kind) {
+    case "problem":
+      return inShell(<ProblemPage key={step.problem} problem={step.problem} cause={step.cause} onRetry={begin} />);
+    case "invitation":
+      return inShell(<InvitationStep preview={step.preview} onJoin={join} />);
+    case "name":
+      return inShell(
+        <NameStep
+          me={step.me}
+          onNamed={async (name) => {
+            const me = await api.updateMe(step.me.consultation_id, name, language.peek());
+            setStep(stepOf(me, false));
+          }}
+        />,
+      );
+    case "devices":
+      return inShell(
+        <DeviceStep
+          media={media}
+          onReady={() => {
+            rememberChecked(step.me.consultation_id, true);
+            setChecked(true);
+            setStep({ kind: "live", me: step.me });
+          }}
+        />,
+      );
+    case "live":
+      return (
+        <LiveStep
+          key={round}
+          me={step.me}
+          media={media}
+          open={!checked}
+          onEnded={(farewell) => setStep({ kind: "goodbye", me: step.me, farewell })}
+        />
+      );
+    case "goodbye":
+      return inShell(
+        <Goodbye
+          key={step.farewell}
+          me={step.me}
+          farewell={step.farewell}
+          onReturn={() => {
+            setRound((n) => n + 1);
+            setChecked(false);
+            setStep({ kind: "live", me: step.me });
+          }}
+        />,
+      );
+  }
+}

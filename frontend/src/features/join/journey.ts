@@ -1,0 +1,93 @@
+// Where on the patient's way somebody is. Pure: what the server says about an invitation and a participant becomes a step.
+// Invariant: every answer of the server leads to a step that says what to do; there is no way into nothing.
+import type { Problem } from "../../api/problem";
+import type { ConsultationStatus, InvitationPreview, Me, Place } from "../../api/types";
+import type { Ending } from "../../call/model";
+
+export type InvitationProblem =
+  | "malformed"
+  | "unknown"
+  | "used"
+  | "expired"
+  | "cancelled"
+  | "ended"
+  | "throttled"
+  | "network"
+  | "other";
+
+/** How it ended for this person; `left_lobby` is leaving before anybody let them in. */
+export type Farewell = Ending | "left_lobby";
+
+export type Step =
+  | { kind: "invitation"; preview: InvitationPreview }
+  | { kind: "name"; me: Me }
+  | { kind: "devices"; me: Me }
+  | { kind: "live"; me: Me }
+  | { kind: "goodbye"; me: Me; farewell: Farewell }
+  | { kind: "problem"; problem: InvitationProblem; cause: Problem | null };
+
+/** The secret of a link, from `location.hash`. Null when the link was cut off before or within the fragment's first character. */
+export function secretOf(hash: string): string | null {
+  const secret = hash.startsWith("#") ? hash.slice(1) : hash;
+  return secret === "" ? null : secret;
+}
+
+export function problemStep(cause: Problem): Step {
+  const problem = ((): InvitationProblem => {
+    switch (cause.code) {
+      case "INVITATION_UNKNOWN":
+      case "NOT_FOUND":
+        return "unknown";
+      case "INVITATION_USED":
+        return "used";
+      case "INVITATION_EXPIRED":
+        return "expired";
+      case "INVITATION_CANCELLED":
+        return "cancelled";
+      case "CONSULTATION_ENDED":
+        return "ended";
+      case "MALFORMED":
+      case "VALIDATION":
+        return "malformed";
+      case "THROTTLED":
+        return "throttled";
+      case "NETWORK":
+        return "network";
+      default:
+        return "other";
+    }
+  })();
+  return { kind: "problem", problem, cause };
+}
+
+/** Whether trying the very same thing again can help. */
+export function worthRetrying(problem: InvitationProblem): boolean {
+  return problem === "throttled" || problem === "network" || problem === "other";
+}
+
+const FAREWELLS: Partial<Record<Place, Farewell>> = {
+  left: "left",
+  turned_away: "turned_away",
+  removed: "removed",
+};
+
+/** The step of somebody who has redeemed their link. `checked`: this tab has been through the device check. */
+export function stepOf(me: Me, checked: boolean): Step {
+  const farewell = FAREWELLS[me.place];
+  if (farewell !== undefined) return { kind: "goodbye", me, farewell };
+  if (me.name === null || me.name.trim() === "") return { kind: "name", me };
+  if (me.place === "in_call" || (me.place === "lobby" && checked)) return { kind: "live", me };
+  return { kind: "devices", me };
+}
+
+/** The step of somebody who has only opened the link. */
+export function invitationStep(preview: InvitationPreview): Step {
+  const over: Partial<Record<ConsultationStatus, InvitationProblem>> = { completed: "ended", cancelled: "cancelled" };
+  const problem = over[preview.consultation_status];
+  return problem === undefined ? { kind: "invitation", preview } : { kind: "problem", problem, cause: null };
+}
+
+/** Whether the page after the end offers the way back. */
+export function mayReturn(farewell: Farewell): boolean {
+  return farewell === "left" || farewell === "left_lobby" || farewell === "replaced" || farewell === "fault";
+}

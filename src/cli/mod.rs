@@ -1,0 +1,36 @@
+//! Floor 6: the command line, one file per subcommand.
+
+pub mod audit;
+pub mod serve;
+
+use clap::{Parser, Subcommand};
+
+/// Self-hosted telehealth session server.
+#[derive(Parser)]
+#[command(name = "bedside", version, about, long_about = "Bedside: consented, encrypted, auditable video consultations from one binary.")]
+pub struct Cli {
+    #[command(subcommand)]
+    command: Command,
+}
+
+#[derive(Subcommand)]
+enum Command {
+    /// Serve pages, calls and recordings.
+    Serve(serve::Serve),
+    /// Check exports of the audit log.
+    #[command(subcommand)]
+    Audit(audit::Audit),
+}
+
+impl Cli {
+    /// Runs the command.
+    ///
+    /// # Errors
+    /// What went wrong, in words for the operator.
+    pub fn run(self) -> Result<(), String> {
+        match self.command {
+            Command::Serve(serve) => serve.run(),
+            Command::Audit(audit) => audit.run(),
+        }
+    }
+}

@@ -1,0 +1,143 @@
+//! What an operator can set: a TOML file, over which environment and command line go. An unknown key is an error.
+
+use serde::Deserialize;
+use std::fs;
+use std::net::{IpAddr, Ipv4Addr, SocketAddr};
+use std::path::{Path, PathBuf};
+
+/// The configuration cannot be used.
+#[derive(Debug, thiserror::Error)]
+pub enum ConfigError {
+    /// The file cannot be read.
+    #[error("{path}: {error}")]
+    Read {
+        /// Which.
+        path: PathBuf,
+        /// Why.
+        error: std::io::Error,
+    },
+    /// It says something that cannot be.
+    #[error("{path}: {reason}")]
+    Invalid {
+        /// Which.
+        path: PathBuf,
+        /// What is wrong.
+        reason: String,
+    },
+    /// The demo must not be reachable from elsewhere.
+    #[error("--demo listens on loopback only; {0} can be reached from elsewhere")]
+    DemoReachable(IpAddr),
+}
+
+/// Everything that can be set.
+#[derive(Debug, Clone, Deserialize)]
+#[serde(deny_unknown_fields, default)]
+pub struct Config {
+    /// The clinic's name, as patients see it.
+    pub clinic_name: String,
+    /// Where pages are served.
+    pub listen: SocketAddr,
+    /// Scheme, host and port under which browsers reach the server.
+    pub public_origin: Option<String>,
+    /// Where media is received.
+    pub media_listen: SocketAddr,
+    /// Addresses browsers can reach the media port at, best first.
+    pub media_advertise: Vec<IpAddr>,
+    /// `sqlite:…` or `postgres:…`.
+    pub database: String,
+    /// Folder of sealed recordings.
+    pub recordings: PathBuf,
+    /// Folder of the key file.
+    pub keys: PathBuf,
+    /// Folder of policy files; without it the ones the program was built with.
+    pub policies: Option<PathBuf>,
+    /// Log as JSON.
+    pub log_json: bool,
+    /// Threads for pages.
+    pub workers: usize,
+    /// Demo accounts with derived passwords.
+    #[serde(skip)]
+    pub demo: bool,
+}
+
+impl Default for Config {
+    fn default() -> Self {
+        Self {
+            clinic_name: "Clinic".to_owned(),
+            listen: SocketAddr::from((Ipv4Addr::UNSPECIFIED, 8080)),
+            public_origin: None,
+            media_listen: SocketAddr::from((Ipv4Addr::UNSPECIFIED, 8081)),
+            media_advertise: Vec::new(),
+            database: "sqlite:data/bedside.db".to_owned(),
+            recordings: PathBuf::from("data/recordings"),
+            keys: PathBuf::from("data/keys"),
+            policies: None,
+            log_json: false,
+            workers: 2,
+            demo: false,
+        }
+    }
+}
+
+impl Config {
+    /// Reads a file.
+    ///
+    /// # Errors
+    /// See [`ConfigError`].
+    pub fn read(path: &Path) -> Result<Self, ConfigError> {
+        let text = fs::read_to_string(path).map_err(|error| ConfigError::Read { path: path.to_owned(), error })?;
+        toml::from_str(&text).map_err(|error| ConfigError::Invalid { path: path.to_owned(), reason: error.to_string() })
+    }
+
+    /// The demo: everything below `folder`, reachable from this machine only.
+    #[must_use]
+    pub fn demo(folder: &Path) -> Self {
+        Self {
+            clinic_name: "Riverside Clinic (demo)".to_owned(),
+            listen: SocketAddr::from((Ipv4Addr::LOCALHOST, 8080)),
+            media_listen: SocketAddr::from((Ipv4Addr::LOCALHOST, 8081)),
+            database: format!("sqlite:{}", folder.join("demo/bedside.db").display()),
+            recordings: folder.join("demo/recordings"),
+            keys: folder.join("demo-keys"),
+            demo: true,
+            ..Self::default()
+        }
+    }
+
+    /// Refuses what must not be.
+    ///
+    /// # Errors
+    /// [`ConfigError::DemoReachable`].
+    pub fn check(&self) -> Result<(), ConfigError> {
+        let reachable = [self.listen.ip(), self.media_listen.ip()].into_iter().find(|ip| !ip.is_loopback());
+        match reachable.filter(|_| self.demo) {
+            Some(ip) => Err(ConfigError::DemoReachable(ip)),
+            None => Ok(()),
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn an_unknown_key_is_an_error_that_names_it() {
+        let file = tempfile::NamedTempFile::new().expect("file");
+        fs::write(file.path(), "clinic_nmae = \"x\"\n").expect("write");
+        assert!(Config::read(file.path()).expect_err("refused").to_string().contains("clinic_nmae"));
+        fs::write(file.path(), "clinic_name = \"x\"\nlisten = \"127.0.0.1:1\"\n").expect("write");
+        assert_eq!(Config::read(file.path()).expect("good").clinic_name, "x");
+    }
+
+    #[test]
+    fn the_demo_refuses_to_be_reachable() {
+        let mut demo = Config::demo(Path::new("data"));
+        assert!(demo.check().is_ok());
+        demo.media_listen = "192.0.2.1:8081".parse().expect("address");
+        assert!(matches!(demo.check(), Err(ConfigError::DemoReachable(_))));
+        demo.media_listen = "127.0.0.1:8081".parse().expect("address");
+        demo.listen = "0.0.0.0:8080".parse().expect("address");
+        assert!(matches!(demo.check(), Err(ConfigError::DemoReachable(_))));
+    }
+}

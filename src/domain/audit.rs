@@ -1,0 +1,299 @@
+//! What the audit log says of one event (after FHIR R4 AuditEvent and IHE BALP): who did what to what, when, from where, with which
+//! outcome, under which policy. An entry holds ids and codes; a personal value never stands in one.
+
+use crate::domain::access::{Actor, Caller};
+use crate::domain::id::{EntryId, RequestId};
+use crate::domain::time::Timestamp;
+use serde::{Deserialize, Serialize};
+use serde_json::{Map, Value};
+use std::fmt::Display;
+
+/// FHIR AuditEvent.action.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+pub enum Action {
+    /// Create.
+    C,
+    /// Read.
+    R,
+    /// Update.
+    U,
+    /// Delete.
+    D,
+    /// Execute.
+    E,
+}
+
+impl Action {
+    /// The one-letter code.
+    #[must_use]
+    pub const fn as_str(self) -> &'static str {
+        match self {
+            Self::C => "C",
+            Self::R => "R",
+            Self::U => "U",
+            Self::D => "D",
+            Self::E => "E",
+        }
+    }
+}
+
+/// How it ended.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum Outcome {
+    /// It happened.
+    Success,
+    /// A rule said no.
+    Denied,
+    /// It was tried and did not work.
+    Failure,
+}
+
+impl Outcome {
+    /// The stable name.
+    #[must_use]
+    pub const fn as_str(self) -> &'static str {
+        match self {
+            Self::Success => "success",
+            Self::Denied => "denied",
+            Self::Failure => "failure",
+        }
+    }
+}
+
+macro_rules! events {
+    ($($(#[$doc:meta])* $name:ident = $code:literal, $action:ident, $critical:literal;)+) => {
+        /// Everything that is audited. Codes are stable.
+        #[derive(Debug, Clone, Copy, PartialEq, Eq)]
+        pub enum Event { $($(#[$doc])* $name),+ }
+
+        impl Event {
+            /// Every event.
+            pub const ALL: &[Self] = &[$(Self::$name),+];
+
+            /// The stable code.
+            #[must_use]
+            pub const fn code(self) -> &'static str {
+                match self { $(Self::$name => $code),+ }
+            }
+
+            /// Create, read, update, delete or execute.
+            #[must_use]
+            pub const fn action(self) -> Action {
+                match self { $(Self::$name => Action::$action),+ }
+            }
+
+            /// Whether the answer waits until a signed checkpoint covers the entry.
+            #[must_use]
+            pub const fn is_critical(self) -> bool {
+                match self { $(Self::$name => $critical),+ }
+            }
+        }
+    };
+}
+
+events! {
+    /// The server began to serve.
+    ServerStarted = "server.started", E, false;
+    /// A policy bundle came into force.
+    PolicyAccepted = "policy.accepted", U, true;
+    /// An account was made.
+    AccountCreated = "account.created", C, false;
+    /// A password was right.
+    SignInSucceeded = "sign_in.succeeded", E, false;
+    /// It was not, or the account is unknown or suspended.
+    SignInFailed = "sign_in.failed", E, false;
+    /// Too many tries.
+    SignInThrottled = "sign_in.throttled", E, false;
+    /// A sign-in session was ended by its owner.
+    SignedOut = "sign_in.ended", E, false;
+    /// The policies said no.
+    AccessDenied = "access.denied", E, false;
+    /// Patients were looked for.
+    PatientsSearched = "patients.searched", R, false;
+    /// A patient was entered.
+    PatientCreated = "patient.created", C, false;
+    /// Consultations were listed.
+    ConsultationsListed = "consultations.listed", R, false;
+    /// A consultation was entered.
+    ConsultationCreated = "consultation.created", C, false;
+    /// A consultation with its patient was read.
+    ConsultationRead = "consultation.read", R, false;
+    /// It began.
+    ConsultationStarted = "consultation.started", U, false;
+    /// It was ended for all.
+    ConsultationEnded = "consultation.ended", U, false;
+    /// It was called off.
+    ConsultationCancelled = "consultation.cancelled", U, false;
+    /// A link was made.
+    InvitationCreated = "invitation.created", C, false;
+    /// A new link replaced the old one.
+    InvitationReissued = "invitation.reissued", U, false;
+    /// A link was taken back.
+    InvitationCancelled = "invitation.cancelled", U, false;
+    /// A link was used, and a browser bound to it.
+    InvitationRedeemed = "invitation.redeemed", E, false;
+    /// A link did not open.
+    InvitationRefused = "invitation.refused", E, false;
+    /// A participant said who they are and came to the lobby.
+    LobbyEntered = "participant.waiting", U, false;
+    /// A join ticket was given out.
+    TicketIssued = "participant.ticket_issued", C, false;
+    /// A participant's browser connected.
+    ParticipantConnected = "participant.connected", E, false;
+    /// A participant was let in.
+    ParticipantAdmitted = "participant.admitted", U, false;
+    /// A participant was not let in.
+    ParticipantTurnedAway = "participant.turned_away", U, false;
+    /// A participant was taken out.
+    ParticipantRemoved = "participant.removed", U, false;
+    /// A participant left.
+    ParticipantLeft = "participant.left", U, false;
+    /// The clinician asked to record.
+    RecordingRequested = "recording.requested", C, true;
+    /// Someone decided about it; the entry names text, version, language and digest.
+    ConsentDecided = "consent.decided", C, true;
+    /// Someone withdrew.
+    ConsentWithdrawn = "consent.withdrawn", U, true;
+    /// Media began to reach the recorder.
+    RecordingStarted = "recording.started", U, true;
+    /// A newcomer paused it.
+    RecordingPaused = "recording.paused", U, true;
+    /// It goes on.
+    RecordingResumed = "recording.resumed", U, true;
+    /// It ended.
+    RecordingStopped = "recording.stopped", U, true;
+    /// Its parts were closed and signed.
+    RecordingSealed = "recording.sealed", U, true;
+    /// It could not be written.
+    RecordingFailed = "recording.failed", U, true;
+    /// Recordings were listed.
+    RecordingsListed = "recordings.listed", R, false;
+    /// A recording was opened for viewing.
+    PlaybackStarted = "playback.started", R, true;
+    /// A recording's content did not verify.
+    IntegrityFailed = "recording.integrity_failed", R, true;
+    /// The audit log was searched.
+    AuditSearched = "audit.searched", R, false;
+    /// The audit log was verified.
+    AuditVerified = "audit.verified", R, false;
+    /// The audit log was exported.
+    AuditExported = "audit.exported", R, true;
+    /// The policies were read.
+    PoliciesRead = "policies.read", R, false;
+    /// The retention schedule was read.
+    RetentionRead = "retention.read", R, false;
+    /// The accounts were listed.
+    AccountsListed = "accounts.listed", R, false;
+}
+
+/// Who acted.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Agent {
+    /// `account`, `participant`, `system` or `anonymous`.
+    pub kind: String,
+    /// Account or participant id.
+    pub id: Option<String>,
+    /// Their role.
+    pub role: Option<String>,
+    /// Network address.
+    pub network: Option<String>,
+}
+
+impl From<&Caller> for Agent {
+    fn from(caller: &Caller) -> Self {
+        let (kind, id, role) = match caller.actor {
+            Actor::Anonymous => ("anonymous", None, None),
+            Actor::System => ("system", None, None),
+            Actor::Account { id, role, .. } => ("account", Some(id.to_string()), Some(role.as_str().to_owned())),
+            Actor::Participant { id, role, .. } => ("participant", Some(id.to_string()), Some(role.as_str().to_owned())),
+        };
+        Self { kind: kind.to_owned(), id, role, network: caller.network.clone() }
+    }
+}
+
+/// What it was done to.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct EntityRef {
+    /// The noun.
+    pub kind: String,
+    /// Its id.
+    pub id: String,
+}
+
+/// One audit entry. Its canonical JSON (RFC 8785) is a leaf of the Merkle tree.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+pub struct Entry {
+    /// Its id.
+    pub id: EntryId,
+    /// When.
+    pub at: Timestamp,
+    /// What kind of act.
+    pub action: Action,
+    /// What happened; see [`Event::code`].
+    pub event: String,
+    /// How it ended.
+    pub outcome: Outcome,
+    /// Who.
+    pub agent: Agent,
+    /// To what.
+    pub entities: Vec<EntityRef>,
+    /// HL7 v3 PurposeOfUse.
+    pub purpose_of_use: String,
+    /// The policy bundle in force.
+    pub policy_digest: String,
+    /// The HTTP request.
+    pub request_id: Option<RequestId>,
+    /// Codes, digests and counts that belong to the event.
+    pub detail: Map<String, Value>,
+    /// Whether the answer waits for a checkpoint. Follows from the event; not part of the leaf.
+    #[serde(skip)]
+    pub critical: bool,
+}
+
+impl Entry {
+    /// Begins an entry that says `event` succeeded.
+    #[must_use]
+    pub fn new(id: EntryId, at: Timestamp, event: Event, caller: &Caller, policy_digest: &str) -> Self {
+        let purpose = match caller.actor {
+            Actor::Account { role: crate::domain::access::AccountRole::Clinician, .. } | Actor::Participant { .. } => "TREAT",
+            Actor::Account { .. } => "HOPERAT",
+            Actor::Anonymous | Actor::System => "SYSADMIN",
+        };
+        Self {
+            id,
+            at,
+            action: event.action(),
+            event: event.code().to_owned(),
+            outcome: Outcome::Success,
+            agent: Agent::from(caller),
+            entities: Vec::new(),
+            purpose_of_use: purpose.to_owned(),
+            policy_digest: policy_digest.to_owned(),
+            request_id: caller.request,
+            detail: Map::new(),
+            critical: event.is_critical(),
+        }
+    }
+
+    /// Names something it was done to.
+    #[must_use]
+    pub fn about(mut self, kind: &str, id: impl Display) -> Self {
+        self.entities.push(EntityRef { kind: kind.to_owned(), id: id.to_string() });
+        self
+    }
+
+    /// Adds a code, digest or count. Never a personal value.
+    #[must_use]
+    pub fn with(mut self, name: &str, value: impl Into<Value>) -> Self {
+        self.detail.insert(name.to_owned(), value.into());
+        self
+    }
+
+    /// Says how it ended.
+    #[must_use]
+    pub const fn ended(mut self, outcome: Outcome) -> Self {
+        self.outcome = outcome;
+        self
+    }
+}

@@ -1,0 +1,477 @@
+//! Stands between rooms, sockets, media plane, recorders and services: feeds what happens into the rooms and carries out what they say.
+//!
+//! One task owns everything, so that events of a room are handled one after the other. Nothing it does waits for a network or a disk.
+
+use crate::domain::consent::ConsentedRoom;
+use crate::domain::id::{ConsultationId, ParticipantId, RecordingId};
+use crate::domain::participant::Place;
+use crate::domain::time::Timestamp;
+use crate::gateway::media::{MediaEvent, MediaPlane, PeerId};
+use crate::gateway::recorder::RecorderEvent;
+use crate::gateway::recording::Running;
+use crate::gateway::room::{Action, At, Event, Room};
+use crate::gateway::signaling::{Close, FromBrowser, Sending, ToBrowser, relay_chat};
+use crate::services::Services;
+use crate::services::events::ConsultationEvent;
+use crate::services::participants::Admission;
+use crate::services::recordings::RecordingGrant;
+use std::collections::HashMap;
+use std::sync::{Arc, PoisonError, RwLock};
+use std::time::{Duration, Instant};
+use tokio::sync::mpsc::{UnboundedReceiver, UnboundedSender, unbounded_channel};
+use tokio::task::JoinHandle;
+
+/// How often rooms are told that time has passed.
+const TICK: Duration = Duration::from_secs(1);
+
+/// What goes out to a socket.
+#[derive(Debug)]
+pub enum Outgoing {
+    /// A message.
+    Message(ToBrowser),
+    /// The end.
+    Close(Close),
+}
+
+/// One browser's connection; a later one of the same participant has a higher number.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct SocketId(u64);
+
+enum Input {
+    Arrived { admission: Box<Admission>, out: UnboundedSender<Outgoing>, socket: SocketId },
+    Message { participant: ParticipantId, socket: SocketId, message: FromBrowser },
+    Lost { participant: ParticipantId, socket: SocketId },
+    Granted { room: ConsentedRoom, grant: Box<RecordingGrant> },
+    NotGranted { consultation: ConsultationId, recording: RecordingId },
+    StretchClosed { consultation: ConsultationId, recording: RecordingId, running: Option<Box<Running>> },
+    Recorder { consultation: ConsultationId, recording: RecordingId, event: RecorderEvent },
+    Shutdown(tokio::sync::oneshot::Sender<()>),
+}
+
+/// How many wait and talk in each room; read by floors above.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
+pub struct Presence {
+    /// In the lobby with a live connection.
+    pub waiting: usize,
+    /// In the call.
+    pub in_call: usize,
+}
+
+/// The gateway as floors above see it.
+pub struct Gateway {
+    inputs: UnboundedSender<Input>,
+    presence: Arc<RwLock<HashMap<ConsultationId, Presence>>>,
+    sockets: std::sync::atomic::AtomicU64,
+    media: Arc<MediaPlane>,
+    task: JoinHandle<()>,
+}
+
+impl Drop for Gateway {
+    fn drop(&mut self) {
+        self.task.abort();
+    }
+}
+
+impl Gateway {
+    /// Starts it.
+    #[must_use]
+    pub fn start(services: Arc<Services>, media: MediaPlane, media_events: UnboundedReceiver<MediaEvent>) -> Self {
+        let (inputs, receiver) = unbounded_channel();
+        let media = Arc::new(media);
+        let presence = Arc::<RwLock<HashMap<ConsultationId, Presence>>>::default();
+        let events = services.events.subscribe();
+        let conductor = Conductor {
+            services,
+            media: Arc::clone(&media),
+            inputs: inputs.clone(),
+            rooms: HashMap::new(),
+            whereabouts: HashMap::new(),
+            sockets: HashMap::new(),
+            recordings: HashMap::new(),
+            presence: Arc::clone(&presence),
+        };
+        let task = tokio::spawn(conductor.run(receiver, media_events, events));
+        Self { inputs, presence, sockets: 0.into(), media, task }
+    }
+
+    /// A number for a new socket.
+    pub fn new_socket(&self) -> SocketId {
+        SocketId(self.sockets.fetch_add(1, std::sync::atomic::Ordering::Relaxed))
+    }
+
+    /// A browser connected and showed a good ticket.
+    pub fn arrived(&self, socket: SocketId, admission: Admission, out: UnboundedSender<Outgoing>) {
+        let _ = self.inputs.send(Input::Arrived { admission: Box::new(admission), out, socket });
+    }
+
+    /// It said something.
+    pub fn message(&self, socket: SocketId, participant: ParticipantId, message: FromBrowser) {
+        let _ = self.inputs.send(Input::Message { participant, socket, message });
+    }
+
+    /// It is gone.
+    pub fn lost(&self, socket: SocketId, participant: ParticipantId) {
+        let _ = self.inputs.send(Input::Lost { participant, socket });
+    }
+
+    /// Who waits and talks in a room.
+    pub fn presence(&self, consultation: ConsultationId) -> Presence {
+        self.presence.read().unwrap_or_else(PoisonError::into_inner).get(&consultation).copied().unwrap_or_default()
+    }
+
+    /// The media plane's counters and address.
+    #[must_use]
+    pub fn media(&self) -> &MediaPlane {
+        &self.media
+    }
+
+    /// Ends every recording properly and every connection.
+    pub async fn shutdown(&self) {
+        let (done, finished) = tokio::sync::oneshot::channel();
+        if self.inputs.send(Input::Shutdown(done)).is_ok() {
+            let _ = finished.await;
+        }
+        let media = Arc::clone(&self.media);
+        let _ = tokio::task::spawn_blocking(move || media.shutdown()).await;
+    }
+}
+
+struct Socket {
+    id: SocketId,
+    out: UnboundedSender<Outgoing>,
+}
+
+/// A recording is with the conductor, or away on a blocking thread.
+enum Held {
+    Here(Box<Running>),
+    /// Its stretch is being closed; what to do when it comes back.
+    Away(Option<Next>),
+}
+
+enum Next {
+    Resume(ConsentedRoom, Box<RecordingGrant>),
+    Finish(Instant, &'static str),
+}
+
+struct Conductor {
+    services: Arc<Services>,
+    media: Arc<MediaPlane>,
+    inputs: UnboundedSender<Input>,
+    rooms: HashMap<ConsultationId, Room>,
+    whereabouts: HashMap<ParticipantId, ConsultationId>,
+    sockets: HashMap<ParticipantId, Socket>,
+    recordings: HashMap<RecordingId, Held>,
+    presence: Arc<RwLock<HashMap<ConsultationId, Presence>>>,
+}
+
+impl Conductor {
+    async fn run(mut self, mut inputs: UnboundedReceiver<Input>, mut media: UnboundedReceiver<MediaEvent>, mut events: UnboundedReceiver<ConsultationEvent>) {
+        let mut ticks = tokio::time::interval(TICK);
+        ticks.set_missed_tick_behavior(tokio::time::MissedTickBehavior::Skip);
+        loop {
+            // what takes something away comes first
+            tokio::select! {
+                biased;
+                Some(event) = events.recv() => self.handle(event.consultation, Event::Happened(event.happened)),
+                Some(input) = inputs.recv() => if let Some(done) = self.input(input) {
+                    self.finish_all().await;
+                    let _ = done.send(());
+                    return;
+                },
+                Some(event) = media.recv() => self.media_event(event),
+                _ = ticks.tick() => self.tick(),
+            }
+        }
+    }
+
+    fn now(&self) -> Timestamp {
+        self.services.now()
+    }
+
+    fn input(&mut self, input: Input) -> Option<tokio::sync::oneshot::Sender<()>> {
+        match input {
+            Input::Arrived { admission, out, socket } => self.arrived(*admission, out, socket),
+            Input::Message { participant, socket, message } => {
+                if self.sockets.get(&participant).is_some_and(|s| s.id == socket) {
+                    self.message(participant, message);
+                }
+            }
+            Input::Lost { participant, socket } => {
+                if self.sockets.get(&participant).is_some_and(|s| s.id == socket) {
+                    self.sockets.remove(&participant);
+                    if let Some(consultation) = self.whereabouts.get(&participant).copied() {
+                        self.handle(consultation, Event::Lost(participant));
+                    }
+                }
+            }
+            Input::Granted { room, grant } => {
+                let (consultation, recording, started_at) = (room.consultation(), room.recording(), grant.started_at);
+                let actions = self.rooms.get_mut(&consultation).map(|r| r.handle(Event::RecordingGranted { recording, started_at }, self.services.now())).unwrap_or_default();
+                self.carry_out(consultation, actions, Some(grant));
+            }
+            Input::NotGranted { consultation, recording } => self.handle(consultation, Event::RecordingFailed(recording)),
+            Input::StretchClosed { consultation, recording, running } => self.stretch_closed(consultation, recording, running),
+            Input::Recorder { consultation, recording, event } => match event {
+                RecorderEvent::KeyframeWanted { participant, .. } => self.media.request_keyframe(PeerId(participant.as_uuid())),
+                RecorderEvent::Failed => self.handle(consultation, Event::RecordingFailed(recording)),
+            },
+            Input::Shutdown(done) => return Some(done),
+        }
+        None
+    }
+
+    fn arrived(&mut self, admission: Admission, out: UnboundedSender<Outgoing>, socket: SocketId) {
+        let participant = admission.participant.participant;
+        if let Some(old) = self.sockets.insert(participant.id, Socket { id: socket, out }) {
+            let _ = old.out.send(Outgoing::Close(Close::Replaced));
+        }
+        let consultation = participant.consultation;
+        self.whereabouts.insert(participant.id, consultation);
+        let status = admission.status.as_str();
+        self.rooms.entry(consultation).or_insert_with(|| Room::new(consultation, status));
+        let at = if participant.place == Place::InCall { At::Call } else { At::Lobby };
+        let name = admission.participant.name.unwrap_or_default();
+        self.handle(consultation, Event::Arrived { participant: participant.id, name, role: participant.role, at });
+    }
+
+    fn message(&mut self, participant: ParticipantId, message: FromBrowser) {
+        let Some(consultation) = self.whereabouts.get(&participant).copied() else { return };
+        match message {
+            FromBrowser::Hello { .. } => self.close(participant, Close::Malformed),
+            FromBrowser::State(sending) => self.handle(consultation, Event::Sending(participant, sending)),
+            FromBrowser::Leave => self.handle(consultation, Event::Left(participant)),
+            FromBrowser::Offer { sdp, key_epoch } => {
+                if !self.rooms.get(&consultation).is_some_and(|room| room.is_in_call(participant)) {
+                    let detail = "Media can begin only after admission to the call.";
+                    self.tell(participant, ToBrowser::Error { code: "NEGOTIATION", detail });
+                    return;
+                }
+                self.negotiate(consultation, participant, sdp, key_epoch);
+            }
+        }
+    }
+
+    fn negotiate(&mut self, consultation: ConsultationId, participant: ParticipantId, sdp: String, key_epoch: u32) {
+        let Some(socket) = self.sockets.get(&participant) else { return };
+        let (media, out, peer) = (Arc::clone(&self.media), socket.out.clone(), PeerId(participant.as_uuid()));
+        self.handle(consultation, Event::Sending(participant, Sending::default()));
+        tokio::spawn(async move {
+            let reply = match media.connect(peer, sdp).await {
+                Ok(sdp) => ToBrowser::Answer { sdp, key_epoch },
+                Err(error) => {
+                    tracing::info!(%error, "an offer was refused");
+                    ToBrowser::Error { code: "NEGOTIATION", detail: "The offer does not have the expected media lines." }
+                }
+            };
+            let _ = out.send(Outgoing::Message(reply));
+        });
+    }
+
+    fn media_event(&mut self, event: MediaEvent) {
+        let MediaEvent::Chat { peer, text } = event else { return };
+        let from = ParticipantId::from_uuid(peer.0);
+        let Some(room) = self.whereabouts.get(&from).and_then(|consultation| self.rooms.get(consultation)).filter(|room| room.is_in_call(from)) else { return };
+        let Some(message) = relay_chat(from, &text) else { return };
+        for to in room.in_call() {
+            self.media.send_chat(PeerId(to.as_uuid()), message.clone());
+        }
+    }
+
+    fn tick(&mut self) {
+        let consultations: Vec<_> = self.rooms.keys().copied().collect();
+        for consultation in consultations {
+            self.handle(consultation, Event::Tick);
+        }
+    }
+
+    fn handle(&mut self, consultation: ConsultationId, event: Event) {
+        let now = self.now();
+        let Some(room) = self.rooms.get_mut(&consultation) else { return };
+        let actions = room.handle(event, now);
+        self.carry_out(consultation, actions, None);
+    }
+
+    fn carry_out(&mut self, consultation: ConsultationId, actions: Vec<Action>, mut grant: Option<Box<RecordingGrant>>) {
+        for action in actions {
+            match action {
+                Action::Tell(who, snapshot) => self.tell(who, ToBrowser::Snapshot(*snapshot)),
+                Action::Close(who, close) => self.close(who, close),
+                Action::Disconnect(who) => self.media.close(PeerId(who.as_uuid())),
+                Action::Route(to, from) => self.media.route(PeerId(to.as_uuid()), from.map(|slot| slot.map(|p| PeerId(p.as_uuid())))),
+                Action::StartRecording(room) => self.ask_to_start(room),
+                Action::Record(room) => {
+                    if let Some(grant) = grant.take() {
+                        self.record(room, grant);
+                    }
+                }
+                Action::PauseRecording(recording, newcomer) => self.pause(consultation, recording, newcomer),
+                Action::CutRecording(recording) => match self.recordings.get_mut(&recording) {
+                    Some(Held::Here(running)) => running.cut(&self.media, Instant::now()),
+                    // it was to go on when its stretch is closed: not any more
+                    Some(away) => *away = Held::Away(None),
+                    None => {}
+                },
+                Action::FinishRecording(recording, reason) => self.finish(consultation, recording, reason),
+            }
+        }
+        let presence = self.rooms.get(&consultation).map(|room| Presence { waiting: room.waiting(), in_call: room.in_call().len() });
+        let mut shared = self.presence.write().unwrap_or_else(PoisonError::into_inner);
+        match presence {
+            Some(presence) if presence != Presence::default() => {
+                shared.insert(consultation, presence);
+            }
+            _ => {
+                shared.remove(&consultation);
+            }
+        }
+        drop(shared);
+        if self.rooms.get(&consultation).is_some_and(Room::is_empty) {
+            self.rooms.remove(&consultation);
+        }
+    }
+
+    fn tell(&self, who: ParticipantId, message: ToBrowser) {
+        if let Some(socket) = self.sockets.get(&who) {
+            let _ = socket.out.send(Outgoing::Message(message));
+        }
+    }
+
+    fn close(&mut self, who: ParticipantId, close: Close) {
+        self.whereabouts.remove(&who);
+        if let Some(socket) = self.sockets.remove(&who) {
+            let _ = socket.out.send(Outgoing::Close(close));
+        }
+    }
+
+    fn ask_to_start(&self, room: ConsentedRoom) {
+        let (services, inputs) = (Arc::clone(&self.services), self.inputs.clone());
+        tokio::spawn(async move {
+            let (consultation, recording) = (room.consultation(), room.recording());
+            let input = match services.start_recording(&room).await {
+                Ok(grant) => Input::Granted { room, grant: Box::new(grant) },
+                Err(error) => {
+                    tracing::error!(%recording, %error, "the recording may not start");
+                    Input::NotGranted { consultation, recording }
+                }
+            };
+            let _ = inputs.send(input);
+        });
+    }
+
+    fn record(&mut self, room: ConsentedRoom, grant: Box<RecordingGrant>) {
+        let (consultation, recording) = (room.consultation(), room.recording());
+        let result = match self.recordings.remove(&recording) {
+            None => {
+                let inputs = self.inputs.clone();
+                let said = move |(recording, event)| {
+                    let _ = inputs.send(Input::Recorder { consultation, recording, event });
+                };
+                Running::start(&self.services, &self.media, &room, *grant, said).map(|running| Held::Here(Box::new(running)))
+            }
+            Some(Held::Here(mut running)) => running.resume(&self.media, &room, &grant).map(|()| Held::Here(running)),
+            Some(Held::Away(_)) => Ok(Held::Away(Some(Next::Resume(room, grant)))),
+        };
+        match result {
+            Ok(held) => {
+                self.recordings.insert(recording, held);
+            }
+            Err(error) => {
+                tracing::error!(%recording, %error, "the recorder could not be started");
+                self.handle(consultation, Event::RecordingFailed(recording));
+            }
+        }
+    }
+
+    fn pause(&mut self, consultation: ConsultationId, recording: RecordingId, newcomer: ParticipantId) {
+        match self.recordings.remove(&recording) {
+            None => {}
+            Some(Held::Away(_)) => {
+                self.recordings.insert(recording, Held::Away(None));
+            }
+            Some(Held::Here(mut running)) => {
+                let at = Instant::now();
+                running.cut(&self.media, at);
+                self.recordings.insert(recording, Held::Away(None));
+                let inputs = self.inputs.clone();
+                tokio::task::spawn_blocking(move || {
+                    let closed = running.close_stretch(at);
+                    if let Err(error) = &closed {
+                        tracing::error!(%recording, %error, "the recording could not be paused");
+                    }
+                    let _ = inputs.send(Input::StretchClosed { consultation, recording, running: Some(running) });
+                });
+            }
+        }
+        let services = Arc::clone(&self.services);
+        tokio::spawn(async move {
+            if let Err(error) = services.pause_recording(recording, newcomer).await {
+                tracing::error!(%recording, %error, "the pause could not be recorded");
+            }
+        });
+    }
+
+    fn stretch_closed(&mut self, consultation: ConsultationId, recording: RecordingId, running: Option<Box<Running>>) {
+        let next = match self.recordings.remove(&recording) {
+            Some(Held::Away(next)) => next,
+            _ => None,
+        };
+        let Some(mut running) = running else { return };
+        match next {
+            None => {
+                self.recordings.insert(recording, Held::Here(running));
+            }
+            Some(Next::Finish(at, reason)) => self.seal(recording, Some(running), at, reason),
+            Some(Next::Resume(room, grant)) => match running.resume(&self.media, &room, &grant) {
+                Ok(()) => {
+                    self.recordings.insert(recording, Held::Here(running));
+                }
+                Err(_) => {
+                    self.recordings.insert(recording, Held::Here(running));
+                    self.handle(consultation, Event::RecordingFailed(recording));
+                }
+            },
+        }
+    }
+
+    fn finish(&mut self, _consultation: ConsultationId, recording: RecordingId, reason: &'static str) {
+        let at = Instant::now();
+        match self.recordings.remove(&recording) {
+            Some(Held::Away(_)) => {
+                self.recordings.insert(recording, Held::Away(Some(Next::Finish(at, reason))));
+            }
+            Some(Held::Here(mut running)) => {
+                running.cut(&self.media, at);
+                self.seal(recording, Some(running), at, reason);
+            }
+            None => self.seal(recording, None, at, reason),
+        }
+    }
+
+    fn seal(&self, recording: RecordingId, running: Option<Box<Running>>, at: Instant, reason: &'static str) {
+        let services = Arc::clone(&self.services);
+        tokio::spawn(async move { seal_now(&services, recording, running, at, reason).await });
+    }
+
+    async fn finish_all(&mut self) {
+        let at = Instant::now();
+        for (recording, held) in std::mem::take(&mut self.recordings) {
+            if let Held::Here(mut running) = held {
+                running.cut(&self.media, at);
+                seal_now(&self.services, recording, Some(running), at, "the server stopped").await;
+            }
+        }
+    }
+}
+
+async fn seal_now(services: &Services, recording: RecordingId, running: Option<Box<Running>>, at: Instant, reason: &'static str) {
+    let (parts, failure) = match running {
+        None => (Vec::new(), None),
+        Some(running) => tokio::task::spawn_blocking(move || running.finish(at)).await.unwrap_or_default(),
+    };
+    if let Some(error) = &failure {
+        tracing::error!(%recording, %error, "the recorder failed");
+    }
+    if let Err(error) = services.seal_recording(recording, &parts, reason, failure.is_some()).await {
+        tracing::error!(%recording, %error, "the recording could not be sealed");
+    }
+}

@@ -1,0 +1,10 @@
+//! Floor 4: calls. The room decides who hears, sees or records whom; the media plane carries it out; the conductor stands between them.
+
+pub mod conductor;
+pub mod media;
+pub mod recorder;
+pub mod recording;
+pub mod room;
+pub mod signaling;
+#[cfg(test)]
+mod room_tests;

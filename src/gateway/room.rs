@@ -1,0 +1,416 @@
+//! One consultation's room: everything that decides who hears, sees or records whom.
+//!
+//! A pure state machine, `handle(event, now) -> Vec<Action>`: no I/O, no clock, no await. Invariants, held by property tests: a route leads
+//! only between two people in the call; media reaches a recorder only while everyone in the call has permitted; whoever withdraws, denies
+//! or newly arrives takes the recorder away in the same step.
+
+use crate::domain::consent::{ConsentedRoom, Decision};
+use crate::domain::id::{ConsultationId, ParticipantId, RecordingId};
+use crate::domain::participant::Role;
+use crate::domain::time::Timestamp;
+use crate::gateway::signaling::{Close, ConsultationState, LastRecording, Own, Person, RecordingDecision, RecordingState, Sending, Slot, Snapshot, decision_name};
+use crate::services::events::Happened;
+use std::collections::BTreeMap;
+use std::time::Duration;
+
+/// How many others one person can receive.
+pub const SLOTS: usize = 3;
+/// How long someone without a connection keeps their place.
+pub const GRACE: Duration = Duration::from_mins(1);
+
+/// Where someone is.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum At {
+    /// Waits to be admitted.
+    Lobby,
+    /// In the call.
+    Call,
+}
+
+impl At {
+    const fn as_str(self) -> &'static str {
+        match self {
+            Self::Lobby => "lobby",
+            Self::Call => "in_call",
+        }
+    }
+}
+
+/// What the room is told.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum Event {
+    /// A participant's browser connected, with a good ticket.
+    Arrived {
+        /// Who.
+        participant: ParticipantId,
+        /// Their name.
+        name: String,
+        /// Their role.
+        role: Role,
+        /// Where they may be.
+        at: At,
+    },
+    /// Their connection was lost.
+    Lost(ParticipantId),
+    /// They said that they leave.
+    Left(ParticipantId),
+    /// They say what they send.
+    Sending(ParticipantId, Sending),
+    /// Something was committed.
+    Happened(Happened),
+    /// The recording that [`Action::StartRecording`] asked for may begin.
+    RecordingGranted {
+        /// Which.
+        recording: RecordingId,
+        /// When it first began.
+        started_at: Timestamp,
+    },
+    /// It may not, or the recorder failed.
+    RecordingFailed(RecordingId),
+    /// Time has passed.
+    Tick,
+}
+
+/// What is to be done.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum Action {
+    /// Tell a browser what it may know.
+    Tell(ParticipantId, Box<Snapshot>),
+    /// End a browser's connection.
+    Close(ParticipantId, Close),
+    /// End someone's media.
+    Disconnect(ParticipantId),
+    /// Say whose media someone receives.
+    Route(ParticipantId, [Option<ParticipantId>; SLOTS]),
+    /// Ask whether the recording may begin or go on, on the strength of everyone's consent.
+    StartRecording(ConsentedRoom),
+    /// Let media reach the recorder.
+    Record(ConsentedRoom),
+    /// Take media away from the recorder at once; it may go on later.
+    PauseRecording(RecordingId, ParticipantId),
+    /// Take media away from the recorder at once; how it goes on is about to be said.
+    CutRecording(RecordingId),
+    /// Take media away from the recorder at once, for good.
+    FinishRecording(RecordingId, &'static str),
+}
+
+#[derive(Debug, Clone)]
+struct Someone {
+    name: String,
+    role: Role,
+    at: At,
+    lost_at: Option<Timestamp>,
+    sending: Sending,
+    slots: [Option<ParticipantId>; SLOTS],
+    told: Option<Box<Snapshot>>,
+}
+
+#[derive(Debug, Clone, PartialEq, Eq)]
+enum Phase {
+    /// Not everyone has decided.
+    Asking,
+    /// Everyone permits; the stored decisions and the policies are being asked.
+    Starting(ConsentedRoom),
+    /// Media reaches the recorder.
+    Running,
+    /// Someone is ending it: it never goes on.
+    Cut,
+}
+
+#[derive(Debug, Clone)]
+struct Recording {
+    id: RecordingId,
+    by: ParticipantId,
+    text: String,
+    version: String,
+    decisions: BTreeMap<ParticipantId, Decision>,
+    started_at: Option<Timestamp>,
+    phase: Phase,
+}
+
+/// The room.
+#[derive(Debug, Clone)]
+pub struct Room {
+    id: ConsultationId,
+    status: &'static str,
+    people: BTreeMap<ParticipantId, Someone>,
+    recording: Option<Recording>,
+    last_recording: Option<LastRecording>,
+    over: bool,
+}
+
+impl Room {
+    /// An empty room.
+    #[must_use]
+    pub const fn new(id: ConsultationId, status: &'static str) -> Self {
+        Self { id, status, people: BTreeMap::new(), recording: None, last_recording: None, over: false }
+    }
+
+    /// Whether nobody is in it any more.
+    #[must_use]
+    pub fn is_empty(&self) -> bool {
+        self.people.is_empty() && self.recording.is_none()
+    }
+
+    /// Whether this participant is in the call.
+    #[must_use]
+    pub fn is_in_call(&self, who: ParticipantId) -> bool {
+        self.people.get(&who).is_some_and(|p| p.at == At::Call)
+    }
+
+    /// Everyone in the call.
+    #[must_use]
+    pub fn in_call(&self) -> Vec<ParticipantId> {
+        self.people.iter().filter(|(_, p)| p.at == At::Call).map(|(id, _)| *id).collect()
+    }
+
+    /// How many wait in the lobby with a live connection.
+    #[must_use]
+    pub fn waiting(&self) -> usize {
+        self.people.values().filter(|p| p.at == At::Lobby && p.lost_at.is_none()).count()
+    }
+
+    /// Takes an event in and says what is to be done about it, in order.
+    pub fn handle(&mut self, event: Event, now: Timestamp) -> Vec<Action> {
+        let mut actions = Vec::new();
+        match event {
+            Event::Arrived { participant, name, role, at } => self.arrived(participant, name, role, at, &mut actions),
+            Event::Lost(who) => {
+                if let Some(person) = self.people.get_mut(&who) {
+                    person.lost_at = Some(now);
+                    person.told = None;
+                }
+            }
+            Event::Left(who) => self.take_out(who, Close::Left, &mut actions),
+            Event::Sending(who, sending) => {
+                if let Some(person) = self.people.get_mut(&who).filter(|p| p.at == At::Call) {
+                    person.sending = sending;
+                }
+            }
+            Event::Happened(happened) => self.happened(happened, &mut actions),
+            Event::RecordingGranted { recording, started_at } => self.granted(recording, started_at, &mut actions),
+            Event::RecordingFailed(id) => {
+                if self.recording.as_ref().is_some_and(|r| r.id == id) {
+                    self.finish("failed", None, "the recorder failed", &mut actions);
+                }
+            }
+            Event::Tick => {
+                let gone: Vec<_> = self.people.iter().filter(|(_, p)| p.lost_at.is_some_and(|at| now.since(at) >= GRACE)).map(|(id, _)| *id).collect();
+                for who in gone {
+                    self.take_out(who, Close::Left, &mut actions);
+                }
+            }
+        }
+        if !self.over {
+            self.reconsider(&mut actions);
+            self.tell(&mut actions);
+        }
+        actions
+    }
+
+    fn arrived(&mut self, who: ParticipantId, name: String, role: Role, at: At, actions: &mut Vec<Action>) {
+        if let Some(person) = self.people.get_mut(&who) {
+            person.lost_at = None;
+            person.told = None;
+            person.name = name;
+            return;
+        }
+        self.people.insert(who, Someone { name, role, at, lost_at: None, sending: Sending::default(), slots: [None; SLOTS], told: None });
+        if at == At::Call {
+            self.entered(who, actions);
+        }
+    }
+
+    /// Someone came into the call: the others can hear them, and a recording waits for their decision.
+    fn entered(&mut self, who: ParticipantId, actions: &mut Vec<Action>) {
+        if let Some(person) = self.people.get_mut(&who) {
+            person.at = At::Call;
+        }
+        if let Some(recording) = &mut self.recording
+            && matches!(recording.phase, Phase::Starting(_) | Phase::Running)
+            && recording.decisions.get(&who) != Some(&Decision::Permit)
+        {
+            if recording.phase == Phase::Running {
+                actions.push(Action::PauseRecording(recording.id, who));
+            }
+            recording.phase = Phase::Asking;
+        }
+        let everyone = self.in_call();
+        for other in &everyone {
+            self.seat(*other, &everyone, actions);
+        }
+    }
+
+    /// Gives each of the others a slot, leaving everyone where they were.
+    fn seat(&mut self, who: ParticipantId, everyone: &[ParticipantId], actions: &mut Vec<Action>) {
+        let Some(person) = self.people.get_mut(&who) else { return };
+        let before = person.slots;
+        for slot in &mut person.slots {
+            if slot.is_some_and(|other| !everyone.contains(&other)) {
+                *slot = None;
+            }
+        }
+        for other in everyone.iter().filter(|other| **other != who) {
+            if !person.slots.contains(&Some(*other))
+                && let Some(free) = person.slots.iter_mut().find(|slot| slot.is_none())
+            {
+                *free = Some(*other);
+            }
+        }
+        if person.slots != before {
+            actions.push(Action::Route(who, person.slots));
+        }
+    }
+
+    fn take_out(&mut self, who: ParticipantId, close: Close, actions: &mut Vec<Action>) {
+        let Some(person) = self.people.remove(&who) else { return };
+        actions.push(Action::Close(who, close));
+        if person.at == At::Call {
+            actions.push(Action::Disconnect(who));
+            let everyone = self.in_call();
+            for other in &everyone {
+                self.seat(*other, &everyone, actions);
+            }
+            if person.role == Role::Practitioner || everyone.is_empty() {
+                self.finish("stopped", Some(who), "the clinician left", actions);
+            }
+        }
+    }
+
+    fn happened(&mut self, happened: Happened, actions: &mut Vec<Action>) {
+        match happened {
+            Happened::Status(status) => self.status = status,
+            Happened::Ended => {
+                self.over = true;
+                self.finish("stopped", None, "the consultation ended", actions);
+                for who in std::mem::take(&mut self.people).into_keys() {
+                    actions.push(Action::Close(who, Close::Ended));
+                    actions.push(Action::Disconnect(who));
+                }
+            }
+            Happened::Admitted(who) => {
+                if self.people.get(&who).is_some_and(|p| p.at == At::Lobby) {
+                    self.entered(who, actions);
+                }
+            }
+            Happened::TurnedAway(who) | Happened::Removed(who) => self.take_out(who, Close::Removed, actions),
+            Happened::Left(who) => self.take_out(who, Close::Left, actions),
+            Happened::RecordingRequested { recording, by, text, version } => {
+                self.finish("stopped", None, "another recording was asked for", actions);
+                self.last_recording = None;
+                self.recording = Some(Recording { id: recording, by, text, version, decisions: BTreeMap::new(), started_at: None, phase: Phase::Asking });
+            }
+            Happened::RecordingCut { recording } => {
+                if let Some(held) = self.recording.as_mut().filter(|r| r.id == recording) {
+                    held.phase = Phase::Cut;
+                    actions.push(Action::CutRecording(recording));
+                }
+            }
+            Happened::Decided { recording, participant, decision } => self.decided(recording, participant, decision, actions),
+            Happened::RecordingStopped { recording, by } => {
+                if self.recording.as_ref().is_some_and(|r| r.id == recording) {
+                    self.finish("stopped", by, "stopped by the clinician", actions);
+                }
+            }
+        }
+    }
+
+    fn decided(&mut self, id: RecordingId, who: ParticipantId, decision: Decision, actions: &mut Vec<Action>) {
+        let Some(recording) = self.recording.as_mut().filter(|r| r.id == id) else { return };
+        recording.decisions.insert(who, decision);
+        match decision {
+            Decision::Permit => {}
+            Decision::Deny => self.finish("refused", Some(who), "refused", actions),
+            Decision::Withdrawn => self.finish("withdrawn", Some(who), "withdrawn", actions),
+        }
+    }
+
+    /// Ends the recording, whatever phase it is in.
+    fn finish(&mut self, outcome: &'static str, by: Option<ParticipantId>, reason: &'static str, actions: &mut Vec<Action>) {
+        let Some(recording) = self.recording.take() else { return };
+        actions.push(Action::FinishRecording(recording.id, reason));
+        self.last_recording = Some(LastRecording { id: recording.id, outcome, by });
+    }
+
+    /// Asks to start as soon as everyone in the call permits.
+    fn reconsider(&mut self, actions: &mut Vec<Action>) {
+        let present = self.in_call();
+        let Some(recording) = self.recording.as_mut().filter(|r| r.phase == Phase::Asking) else { return };
+        if let Some(room) = ConsentedRoom::check(self.id, recording.id, &present, &recording.decisions) {
+            recording.phase = Phase::Starting(room.clone());
+            actions.push(Action::StartRecording(room));
+        }
+    }
+
+    fn granted(&mut self, id: RecordingId, started_at: Timestamp, actions: &mut Vec<Action>) {
+        let present = self.in_call();
+        let Some(recording) = self.recording.as_mut().filter(|r| r.id == id) else { return };
+        recording.started_at.get_or_insert(started_at);
+        let Phase::Starting(_) = &recording.phase else { return };
+        // people may have come and gone meanwhile: what counts is who is here now
+        match ConsentedRoom::check(self.id, id, &present, &recording.decisions) {
+            Some(room) => {
+                recording.phase = Phase::Running;
+                actions.push(Action::Record(room));
+            }
+            None => recording.phase = Phase::Asking,
+        }
+    }
+
+    fn tell(&mut self, actions: &mut Vec<Action>) {
+        let connected: Vec<_> = self.people.iter().filter(|(_, p)| p.lost_at.is_none()).map(|(id, _)| *id).collect();
+        for who in connected {
+            let Some(snapshot) = self.snapshot(who).map(Box::new) else { continue };
+            if let Some(person) = self.people.get_mut(&who)
+                && person.told.as_ref() != Some(&snapshot)
+            {
+                person.told = Some(snapshot.clone());
+                actions.push(Action::Tell(who, snapshot));
+            }
+        }
+    }
+
+    fn snapshot(&self, who: ParticipantId) -> Option<Snapshot> {
+        let own = self.people.get(&who)?;
+        let leads = own.role == Role::Practitioner;
+        let inside = own.at == At::Call;
+        let may_see = |id: &ParticipantId, person: &Someone| *id == who || (inside && (person.at == At::Call || leads));
+        let shown = self.people.iter().filter(|(id, person)| may_see(id, person));
+        let participants = shown
+            .map(|(id, person)| Person {
+                id: *id,
+                name: person.name.clone(),
+                role: person.role,
+                place: person.at.as_str(),
+                presence: if person.lost_at.is_some() { "reconnecting" } else { "connected" },
+                sending: person.sending,
+            })
+            .collect();
+        let slots = own.slots.iter().enumerate().filter_map(|(slot, other)| other.map(|participant| Slot { slot, participant })).collect();
+        let decide = leads && inside;
+        Some(Snapshot {
+            consultation: ConsultationState { id: self.id, status: self.status },
+            own: Own { id: who, role: own.role, place: own.at.as_str(), may_admit: decide, may_record: decide, may_end: decide },
+            participants,
+            slots: if inside { slots } else { Vec::new() },
+            recording: self.recording.as_ref().filter(|_| inside).map(|recording| self.recording_state(recording)),
+            last_recording: self.last_recording.filter(|_| inside),
+        })
+    }
+
+    fn recording_state(&self, recording: &Recording) -> RecordingState {
+        RecordingState {
+            id: recording.id,
+            state: match (&recording.phase, recording.started_at) {
+                (Phase::Running, _) => "active",
+                (_, Some(_)) => "paused",
+                (_, None) => "requested",
+            },
+            requested_by: recording.by,
+            started_at: recording.started_at,
+            text: recording.text.clone(),
+            version: recording.version.clone(),
+            decisions: self.in_call().into_iter().map(|participant| RecordingDecision { participant, decision: decision_name(recording.decisions.get(&participant).copied()) }).collect(),
+        }
+    }
+}

@@ -1,0 +1,239 @@
+//! The room's promises, by example and by property.
+
+use crate::domain::consent::Decision;
+use crate::domain::id::{ConsultationId, ParticipantId, RecordingId};
+use crate::domain::participant::Role;
+use crate::domain::time::Timestamp;
+use crate::gateway::room::{Action, At, Event, GRACE, Room};
+use crate::gateway::signaling::{Close, Sending};
+use crate::services::events::Happened;
+use proptest::prelude::*;
+use std::collections::{BTreeMap, BTreeSet};
+use uuid::Uuid;
+
+const NOW: Timestamp = Timestamp::from_micros(1_000_000);
+
+fn who(n: u128) -> ParticipantId {
+    ParticipantId::from_uuid(Uuid::from_u128(n))
+}
+
+fn recording() -> RecordingId {
+    RecordingId::from_uuid(Uuid::from_u128(99))
+}
+
+fn arrived(n: u128, at: At) -> Event {
+    let role = if n == 1 { Role::Practitioner } else { Role::Patient };
+    Event::Arrived { participant: who(n), name: format!("P{n}"), role, at }
+}
+
+fn requested() -> Event {
+    Event::Happened(Happened::RecordingRequested { recording: recording(), by: who(1), text: "t".into(), version: "1".into() })
+}
+
+fn decided(n: u128, decision: Decision) -> Event {
+    Event::Happened(Happened::Decided { recording: recording(), participant: who(n), decision })
+}
+
+fn granted() -> Event {
+    Event::RecordingGranted { recording: recording(), started_at: NOW }
+}
+
+fn room() -> Room {
+    Room::new(ConsultationId::from_uuid(Uuid::from_u128(1000)), "in_progress")
+}
+
+/// A room with clinician 1 and patient 2 in the call.
+fn call() -> Room {
+    let mut room = room();
+    room.handle(arrived(1, At::Call), NOW);
+    room.handle(arrived(2, At::Lobby), NOW);
+    room.handle(Event::Happened(Happened::Admitted(who(2))), NOW);
+    room
+}
+
+fn recorded() -> Room {
+    let mut room = call();
+    for event in [requested(), decided(1, Decision::Permit), decided(2, Decision::Permit)] {
+        room.handle(event, NOW);
+    }
+    assert!(room.handle(granted(), NOW).iter().any(|a| matches!(a, Action::Record(_))));
+    room
+}
+
+fn told(actions: &[Action], to: ParticipantId) -> Option<serde_json::Value> {
+    actions.iter().rev().find_map(|action| match action {
+        Action::Tell(whom, snapshot) if *whom == to => serde_json::to_value(snapshot).ok(),
+        _ => None,
+    })
+}
+
+#[test]
+fn someone_in_the_lobby_sees_only_themself_and_is_seen_by_the_clinician_alone() {
+    let mut room = call();
+    let actions = room.handle(arrived(3, At::Lobby), NOW);
+    let lobby = told(&actions, who(3)).expect("told");
+    assert_eq!(lobby["participants"].as_array().map(Vec::len), Some(1));
+    assert_eq!(lobby["self"]["place"], "lobby");
+    assert!(lobby["recording"].is_null());
+    assert_eq!(told(&actions, who(1)).expect("the clinician is told")["participants"].as_array().map(Vec::len), Some(3));
+    assert!(told(&actions, who(2)).is_none(), "the patient in the call learns nothing of it");
+    assert!(!actions.iter().any(|a| matches!(a, Action::Route(..))), "and no media goes anywhere");
+}
+
+#[test]
+fn admission_routes_both_ways_and_a_reload_needs_no_new_one() {
+    let mut room = room();
+    room.handle(arrived(1, At::Call), NOW);
+    room.handle(arrived(2, At::Lobby), NOW);
+    let actions = room.handle(Event::Happened(Happened::Admitted(who(2))), NOW);
+    assert!(actions.contains(&Action::Route(who(1), [Some(who(2)), None, None])));
+    assert!(actions.contains(&Action::Route(who(2), [Some(who(1)), None, None])));
+    room.handle(Event::Lost(who(2)), NOW);
+    let back = room.handle(arrived(2, At::Lobby), NOW.plus(GRACE / 2));
+    assert_eq!(told(&back, who(2)).expect("told")["self"]["place"], "in_call");
+}
+
+#[test]
+fn whoever_stays_away_too_long_is_taken_out() {
+    let mut room = call();
+    room.handle(Event::Lost(who(2)), NOW);
+    assert!(room.handle(Event::Tick, NOW.plus(GRACE / 2)).is_empty());
+    let actions = room.handle(Event::Tick, NOW.plus(GRACE));
+    assert!(actions.contains(&Action::Disconnect(who(2))));
+    assert!(actions.contains(&Action::Route(who(1), [None, None, None])));
+}
+
+#[test]
+fn recording_begins_only_after_the_last_permit_and_the_grant() {
+    let mut room = call();
+    room.handle(requested(), NOW);
+    assert!(!room.handle(decided(1, Decision::Permit), NOW).iter().any(|a| matches!(a, Action::StartRecording(_) | Action::Record(_))));
+    let last = room.handle(decided(2, Decision::Permit), NOW);
+    assert!(last.iter().any(|a| matches!(a, Action::StartRecording(_))));
+    assert!(!last.iter().any(|a| matches!(a, Action::Record(_))), "not before the grant");
+    assert!(room.handle(granted(), NOW).iter().any(|a| matches!(a, Action::Record(_))));
+}
+
+#[test]
+fn a_withdrawal_takes_the_recorder_away_in_the_same_step() {
+    let actions = recorded().handle(decided(2, Decision::Withdrawn), NOW);
+    assert_eq!(actions.first(), Some(&Action::FinishRecording(recording(), "withdrawn")));
+    assert_eq!(told(&actions, who(1)).expect("told")["last_recording"]["outcome"], "withdrawn");
+}
+
+#[test]
+fn a_recording_that_is_being_ended_gets_no_media_and_never_goes_on() {
+    let mut room = recorded();
+    let cut = room.handle(Event::Happened(Happened::RecordingCut { recording: recording() }), NOW);
+    assert_eq!(cut.first(), Some(&Action::CutRecording(recording())));
+    assert!(!room.handle(decided(1, Decision::Permit), NOW).iter().any(|a| matches!(a, Action::StartRecording(_))));
+    assert!(!room.handle(granted(), NOW).iter().any(|a| matches!(a, Action::Record(_))));
+}
+
+#[test]
+fn a_refusal_ends_the_request_and_not_the_call() {
+    let mut room = call();
+    room.handle(requested(), NOW);
+    let actions = room.handle(decided(2, Decision::Deny), NOW);
+    assert!(!actions.iter().any(|a| matches!(a, Action::Close(..) | Action::Disconnect(_) | Action::Route(..))));
+    assert!(room.is_in_call(who(2)));
+}
+
+#[test]
+fn a_newcomer_pauses_the_recording_until_they_permit() {
+    let mut room = recorded();
+    room.handle(arrived(3, At::Lobby), NOW);
+    let entered = room.handle(Event::Happened(Happened::Admitted(who(3))), NOW);
+    assert_eq!(entered.first(), Some(&Action::PauseRecording(recording(), who(3))), "before they can be heard");
+    assert_eq!(told(&entered, who(3)).expect("told")["recording"]["state"], "paused");
+    let permitted = room.handle(decided(3, Decision::Permit), NOW);
+    assert!(permitted.iter().any(|a| matches!(a, Action::StartRecording(room) if room.participants().len() == 3)));
+    assert!(room.handle(granted(), NOW).iter().any(|a| matches!(a, Action::Record(_))));
+}
+
+#[test]
+fn a_newcomer_between_consent_and_grant_keeps_the_recorder_out() {
+    let mut room = call();
+    for event in [requested(), decided(1, Decision::Permit), decided(2, Decision::Permit), arrived(3, At::Lobby), Event::Happened(Happened::Admitted(who(3)))] {
+        room.handle(event, NOW);
+    }
+    assert!(!room.handle(granted(), NOW).iter().any(|a| matches!(a, Action::Record(_))));
+}
+
+#[test]
+fn a_newcomer_who_leaves_again_lets_the_recording_go_on() {
+    let mut room = recorded();
+    room.handle(arrived(3, At::Lobby), NOW);
+    room.handle(Event::Happened(Happened::Admitted(who(3))), NOW);
+    assert!(room.handle(Event::Left(who(3)), NOW).iter().any(|a| matches!(a, Action::StartRecording(_))));
+}
+
+#[test]
+fn the_recording_stops_when_its_clinician_leaves() {
+    assert!(recorded().handle(Event::Left(who(1)), NOW).contains(&Action::FinishRecording(recording(), "the clinician left")));
+}
+
+#[test]
+fn ending_closes_every_connection_and_the_recording() {
+    let actions = recorded().handle(Event::Happened(Happened::Ended), NOW);
+    assert!(actions.contains(&Action::FinishRecording(recording(), "the consultation ended")));
+    for n in [1, 2] {
+        assert!(actions.contains(&Action::Close(who(n), Close::Ended)) && actions.contains(&Action::Disconnect(who(n))));
+    }
+}
+
+fn any_event() -> impl Strategy<Value = Event> {
+    let person = 1_u128..6;
+    prop_oneof![
+        (person.clone(), any::<bool>()).prop_map(|(n, call)| arrived(n, if call && n == 1 { At::Call } else { At::Lobby })),
+        person.clone().prop_map(|n| Event::Lost(who(n))),
+        person.clone().prop_map(|n| Event::Left(who(n))),
+        person.clone().prop_map(|n| Event::Sending(who(n), Sending { microphone: true, camera: true, screen: false })),
+        person.clone().prop_map(|n| Event::Happened(Happened::Admitted(who(n)))),
+        person.clone().prop_map(|n| Event::Happened(Happened::Removed(who(n)))),
+        Just(requested()),
+        (person, prop_oneof![Just(Decision::Permit), Just(Decision::Permit), Just(Decision::Deny), Just(Decision::Withdrawn)]).prop_map(|(n, d)| decided(n, d)),
+        Just(granted()),
+        Just(Event::Happened(Happened::RecordingCut { recording: recording() })),
+        Just(Event::RecordingFailed(recording())),
+        Just(Event::Tick),
+    ]
+}
+
+proptest! {
+    #![proptest_config(ProptestConfig::with_cases(2_000))]
+
+    /// Whatever happens in whatever order: a recorder that has media has it with the consent of everyone in the call, and routes lead
+    /// only from and to people in the call.
+    #[test]
+    fn nobody_is_recorded_without_consent_and_nobody_outside_the_call_is_heard(events in prop::collection::vec(any_event(), 1..60)) {
+        let mut room = room();
+        let mut recording_now = false;
+        let mut routes: BTreeMap<ParticipantId, BTreeSet<ParticipantId>> = BTreeMap::new();
+        let mut permitted: BTreeSet<ParticipantId> = BTreeSet::new();
+        for event in events {
+            match &event {
+                Event::Happened(Happened::RecordingRequested { .. }) => { permitted.clear(); }
+                Event::Happened(Happened::Decided { participant, decision, .. }) => {
+                    if *decision == Decision::Permit { permitted.insert(*participant); } else { permitted.remove(participant); }
+                }
+                _ => {}
+            }
+            for action in room.handle(event, NOW) {
+                match action {
+                    Action::Record(_) => recording_now = true,
+                    Action::PauseRecording(..) | Action::CutRecording(_) | Action::FinishRecording(..) => recording_now = false,
+                    Action::Route(to, from) => { routes.insert(to, from.into_iter().flatten().collect()); }
+                    Action::Disconnect(gone) => { routes.remove(&gone); }
+                    _ => {}
+                }
+            }
+            let inside: BTreeSet<_> = room.in_call().into_iter().collect();
+            prop_assert!(!recording_now || inside.iter().all(|p| permitted.contains(p)), "recorded without consent");
+            for (to, from) in &routes {
+                prop_assert!(inside.contains(to), "media goes to someone outside the call");
+                prop_assert!(from.is_subset(&inside), "media comes from someone outside the call");
+            }
+        }
+    }
+}

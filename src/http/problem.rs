@@ -1,0 +1,178 @@
+//! RFC 9457 problem details: the one place that knows status codes. The `detail` is safe to show; causes go to `tracing` only.
+
+use crate::domain::invitation::Refusal;
+use crate::domain::patient::FieldError;
+use crate::services::error::ServiceError;
+use actix_web::body::BoxBody;
+use actix_web::error::JsonPayloadError;
+use actix_web::http::{StatusCode, header};
+use actix_web::{HttpResponse, ResponseError};
+use serde::Serialize;
+use std::fmt;
+
+/// A refusal with its stable code.
+#[derive(Debug, Clone)]
+pub struct Problem {
+    status: StatusCode,
+    code: &'static str,
+    detail: String,
+    fields: Vec<FieldError>,
+    retry_after: Option<u64>,
+    outcome: Option<&'static str>,
+}
+
+/// The body of every refusal, as `application/problem+json` (RFC 9457).
+#[derive(Serialize, utoipa::ToSchema)]
+pub struct ProblemBody<'a> {
+    /// `about:blank#CODE`.
+    #[serde(rename = "type")]
+    pub kind: String,
+    /// The status in words.
+    pub title: &'a str,
+    /// The status code.
+    pub status: u16,
+    /// Stable code.
+    pub code: &'a str,
+    /// For a person.
+    pub detail: &'a str,
+    /// The request, as in `X-Request-Id`.
+    pub request_id: String,
+    /// Fields that cannot be accepted.
+    #[serde(skip_serializing_if = "<[_]>::is_empty")]
+    #[schema(value_type = Vec<Object>)]
+    pub fields: &'a [FieldError],
+    /// `none` if nothing happened, `unknown` if it is not known.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub outcome: Option<&'a str>,
+}
+
+impl Problem {
+    /// A problem of this status, code and detail.
+    #[must_use]
+    pub fn new(status: StatusCode, code: &'static str, detail: impl Into<String>) -> Self {
+        Self { status, code, detail: detail.into(), fields: Vec::new(), retry_after: None, outcome: None }
+    }
+
+    /// There is nothing at this address.
+    #[must_use]
+    pub fn not_found() -> Self {
+        Self::new(StatusCode::NOT_FOUND, "NOT_FOUND", "There is nothing at this address.")
+    }
+
+    /// The request cannot be read.
+    #[must_use]
+    pub fn malformed(detail: &'static str) -> Self {
+        Self::new(StatusCode::BAD_REQUEST, "MALFORMED", detail)
+    }
+
+    /// Another site asked.
+    #[must_use]
+    pub fn origin() -> Self {
+        Self::new(StatusCode::FORBIDDEN, "ORIGIN", "This request did not come from this server's own pages.")
+    }
+
+    /// The stable code.
+    #[must_use]
+    pub const fn code(&self) -> &'static str {
+        self.code
+    }
+
+    /// The body, once the request is known.
+    pub(super) fn body(&self, request_id: String) -> Option<String> {
+        serde_json::to_string(&ProblemBody {
+            kind: format!("about:blank#{}", self.code),
+            title: self.status.canonical_reason().unwrap_or("Error"),
+            status: self.status.as_u16(),
+            code: self.code,
+            detail: &self.detail,
+            request_id,
+            fields: &self.fields,
+            outcome: self.outcome,
+        })
+        .ok()
+    }
+}
+
+impl fmt::Display for Problem {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(self.code)
+    }
+}
+
+impl ResponseError for Problem {
+    fn status_code(&self) -> StatusCode {
+        self.status
+    }
+
+    /// Without a body yet: the guard adds it when it knows the request's id.
+    fn error_response(&self) -> HttpResponse<BoxBody> {
+        let mut answer = HttpResponse::build(self.status);
+        if let Some(seconds) = self.retry_after {
+            answer.insert_header((header::RETRY_AFTER, seconds));
+        }
+        let mut answer = answer.finish();
+        answer.extensions_mut().insert(self.clone());
+        answer
+    }
+}
+
+impl From<ServiceError> for Problem {
+    fn from(error: ServiceError) -> Self {
+        use StatusCode as S;
+        match error {
+            ServiceError::Denied(_) => Self::new(S::FORBIDDEN, "FORBIDDEN", "You are not allowed to do this. The attempt was recorded."),
+            ServiceError::Scope => Self::new(S::FORBIDDEN, "SCOPE", "Your place is in another consultation. The attempt was recorded."),
+            ServiceError::Unauthenticated => Self::new(S::UNAUTHORIZED, "UNAUTHENTICATED", "Sign in, or open your invitation link, first."),
+            ServiceError::SignInExpired => Self::new(S::UNAUTHORIZED, "SIGN_IN_EXPIRED", "Your sign-in has expired. Sign in again."),
+            ServiceError::SignInFailed => Self::new(S::UNAUTHORIZED, "SIGN_IN_FAILED", "The username or the password is not right."),
+            ServiceError::Throttled(wait) => {
+                Self { retry_after: Some(wait.as_secs().max(1)), ..Self::new(S::TOO_MANY_REQUESTS, "THROTTLED", "There were too many tries. Wait a while and try again.") }
+            }
+            ServiceError::NotFound(what) => Self::new(S::NOT_FOUND, "NOT_FOUND", format!("There is no such {what}.")),
+            ServiceError::InvitationUnknown => {
+                Self::new(S::NOT_FOUND, "INVITATION_UNKNOWN", "This link is not one of ours, or it was replaced by a newer one. Ask the clinic for a new link.")
+            }
+            ServiceError::Invitation(Refusal::Used) => {
+                Self::new(S::CONFLICT, "INVITATION_USED", "This link was used in another browser already. Go back to that browser, or ask the clinic for a new link.")
+            }
+            ServiceError::Invitation(Refusal::Expired) => Self::new(S::GONE, "INVITATION_EXPIRED", "This link has expired. Ask the clinic for a new one."),
+            ServiceError::Invitation(Refusal::Cancelled) => Self::new(S::GONE, "INVITATION_CANCELLED", "This invitation was cancelled. Ask the clinic if that is a surprise."),
+            ServiceError::ConsultationEnded => Self::new(S::GONE, "CONSULTATION_ENDED", "This consultation is over."),
+            ServiceError::Conflict(detail) => Self::new(S::CONFLICT, "CONFLICT", detail),
+            ServiceError::ConsentMismatch => Self::new(S::CONFLICT, "CONSENT_MISMATCH", "The decision does not fit a recording that can still be decided about, or the words in force."),
+            ServiceError::Validation(fields) => Self { fields, ..Self::new(S::UNPROCESSABLE_ENTITY, "VALIDATION", "Some fields cannot be accepted.") },
+            ServiceError::KeyDestroyed => Self::new(S::GONE, "KEY_DESTROYED", "The keys were destroyed; nobody can read this any more."),
+            ServiceError::Integrity => Self::new(S::INTERNAL_SERVER_ERROR, "INTEGRITY", "What is stored is not what was written. Nothing of it was released."),
+            ServiceError::AuditUnavailable { nothing_happened } => Self {
+                outcome: Some(if nothing_happened { "none" } else { "unknown" }),
+                ..Self::new(S::SERVICE_UNAVAILABLE, "AUDIT_UNAVAILABLE", "The audit log cannot take an entry at present, so nothing is done without it. Try again.")
+            },
+            ServiceError::Storage(cause) => {
+                tracing::error!(%cause, "storage failed");
+                Self::internal()
+            }
+            ServiceError::Internal(cause) => {
+                tracing::error!(%cause, "the program failed");
+                Self::internal()
+            }
+        }
+    }
+}
+
+impl Problem {
+    fn internal() -> Self {
+        Self::new(StatusCode::INTERNAL_SERVER_ERROR, "INTERNAL", "Something went wrong on the server. The request's id helps to find out what.")
+    }
+}
+
+impl From<JsonPayloadError> for Problem {
+    fn from(error: JsonPayloadError) -> Self {
+        match error {
+            JsonPayloadError::Overflow { .. } | JsonPayloadError::OverflowKnownLength { .. } => {
+                Self::new(StatusCode::PAYLOAD_TOO_LARGE, "BODY_TOO_LARGE", "The request is larger than 64 KiB.")
+            }
+            JsonPayloadError::ContentType => Self::new(StatusCode::UNSUPPORTED_MEDIA_TYPE, "CONTENT_TYPE", "Send application/json."),
+            _ => Self::malformed("The body is not the JSON that belongs here."),
+        }
+    }
+}

@@ -1,0 +1,241 @@
+//! The policy bundle: every file under `policies/`, read whole, checked whole, known by one digest.
+//!
+//! Invariant: a bundle that parses is complete; one that does not is refused whole and the old one stays.
+
+use crate::crypto::digest::{hex, sha256, sha256_hex};
+use crate::domain::retention::Class;
+use crate::policy::access::AccessPolicies;
+use crate::policy::catalogue::{ConsentText, Notice};
+use rust_embed::RustEmbed;
+use serde::{Deserialize, Serialize};
+use std::collections::BTreeMap;
+use std::path::Path;
+use std::{fs, io};
+
+#[derive(RustEmbed)]
+#[folder = "policies/"]
+struct Shipped;
+
+/// Why a bundle cannot be used.
+#[derive(Debug, thiserror::Error)]
+pub enum BundleError {
+    /// A file could not be read.
+    #[error("{path}: {error}")]
+    Read {
+        /// Which.
+        path: String,
+        /// Why.
+        error: io::Error,
+    },
+    /// A file is not UTF-8 text.
+    #[error("{0}: not UTF-8 text")]
+    Encoding(String),
+    /// A file says something that cannot be.
+    #[error("{path}: {reason}")]
+    Invalid {
+        /// Which.
+        path: String,
+        /// What is wrong with it.
+        reason: String,
+    },
+}
+
+/// The files of a bundle by their path below `policies/`. Their canonical JSON is what is stored when a bundle is accepted.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(transparent)]
+pub struct Files(BTreeMap<String, String>);
+
+impl Files {
+    /// The files this program was built with.
+    ///
+    /// # Errors
+    /// If one of them is not text.
+    pub fn shipped() -> Result<Self, BundleError> {
+        let mut files = BTreeMap::new();
+        for path in Shipped::iter() {
+            let Some(file) = Shipped::get(&path) else { continue };
+            let text = String::from_utf8(file.data.into_owned()).map_err(|_| BundleError::Encoding(path.to_string()))?;
+            files.insert(path.into_owned(), text);
+        }
+        Ok(Self(files))
+    }
+
+    /// The files below a folder.
+    ///
+    /// # Errors
+    /// If one cannot be read or is not text.
+    pub fn read(folder: &Path) -> Result<Self, BundleError> {
+        let mut files = BTreeMap::new();
+        let mut folders = vec![folder.to_owned()];
+        while let Some(current) = folders.pop() {
+            let failed = |error| BundleError::Read { path: current.display().to_string(), error };
+            for item in fs::read_dir(&current).map_err(failed)? {
+                let path = item.map_err(failed)?.path();
+                if path.is_dir() {
+                    folders.push(path);
+                    continue;
+                }
+                let name = path.strip_prefix(folder).unwrap_or(&path).to_string_lossy().replace('\\', "/");
+                let bytes = fs::read(&path).map_err(|error| BundleError::Read { path: name.clone(), error })?;
+                let text = String::from_utf8(bytes).map_err(|_| BundleError::Encoding(name.clone()))?;
+                files.insert(name, text);
+            }
+        }
+        Ok(Self(files))
+    }
+
+    /// SHA-256 over every path and content digest in order, lower-case hex.
+    #[must_use]
+    pub fn digest(&self) -> String {
+        let lines: Vec<String> = self.0.iter().map(|(path, text)| format!("{path}\0{}\n", sha256_hex(text.as_bytes()))).collect();
+        hex(&sha256(&lines.iter().map(String::as_bytes).collect::<Vec<_>>()))
+    }
+
+    /// Path and content, by path.
+    pub fn iter(&self) -> impl Iterator<Item = (&str, &str)> + Clone {
+        self.0.iter().map(|(path, text)| (path.as_str(), text.as_str()))
+    }
+}
+
+/// A checked bundle.
+pub struct Bundle {
+    digest: String,
+    files: Files,
+    access: AccessPolicies,
+    consent_texts: Vec<ConsentText>,
+    retention: Vec<Class>,
+    notices: BTreeMap<String, Notice>,
+}
+
+#[derive(Deserialize)]
+#[serde(deny_unknown_fields)]
+struct Retention {
+    class: Vec<Class>,
+}
+
+impl Bundle {
+    /// Checks files and makes a bundle of them.
+    ///
+    /// # Errors
+    /// [`BundleError::Invalid`] with the first file that cannot be used.
+    pub fn check(files: Files) -> Result<Self, BundleError> {
+        let invalid = |path: &str, reason: String| BundleError::Invalid { path: path.to_owned(), reason };
+        let under = |prefix: &'static str| files.iter().filter(move |(path, _)| path.starts_with(prefix));
+        let access = AccessPolicies::parse(under("access/")).map_err(|(path, reason)| invalid(&path, reason))?;
+        let consent_texts = under("consent/").map(|(path, text)| ConsentText::parse(path, text).map_err(|reason| invalid(path, reason))).collect::<Result<Vec<_>, _>>()?;
+        let need = |path: &'static str| under(path).next().map(|(_, text)| text).ok_or_else(|| invalid(path, "is missing".to_owned()));
+        let retention: Retention = toml::from_str(need("retention.toml")?).map_err(|e| invalid("retention.toml", e.message().to_owned()))?;
+        for class in &retention.class {
+            if class.keep_days == 0 {
+                return Err(invalid("retention.toml", format!("class {} keeps nothing: keep_days must be at least 1", class.class)));
+            }
+        }
+        for text in &consent_texts {
+            if !retention.class.iter().any(|class| class.class == text.retention_class) {
+                return Err(invalid(&text.path, format!("retention class {} is not in the schedule", text.retention_class)));
+            }
+        }
+        let notices: BTreeMap<String, Notice> = toml::from_str(need("notice.toml")?).map_err(|e| invalid("notice.toml", e.message().to_owned()))?;
+        if !notices.contains_key("en") {
+            return Err(invalid("notice.toml", "the English notice is missing".to_owned()));
+        }
+        Ok(Self { digest: files.digest(), access, consent_texts, retention: retention.class, notices, files })
+    }
+
+    /// The bundle's digest.
+    #[must_use]
+    pub fn digest(&self) -> &str {
+        &self.digest
+    }
+
+    /// Its files.
+    #[must_use]
+    pub const fn files(&self) -> &Files {
+        &self.files
+    }
+
+    /// The access policies.
+    #[must_use]
+    pub const fn access(&self) -> &AccessPolicies {
+        &self.access
+    }
+
+    /// Every consent text in every version and language.
+    #[must_use]
+    pub fn consent_texts(&self) -> &[ConsentText] {
+        &self.consent_texts
+    }
+
+    /// A consent text in the wanted language, or in English where it is not translated.
+    #[must_use]
+    pub fn consent_text(&self, text: &str, version: &str, language: &str) -> Option<&ConsentText> {
+        let base = language.split('-').next().unwrap_or(language);
+        let find = |wanted: &str| self.consent_texts.iter().find(|t| t.text == text && t.version == version && t.language == wanted);
+        find(base).or_else(|| find("en"))
+    }
+
+    /// The newest version of a consent text.
+    #[must_use]
+    pub fn newest_version(&self, text: &str) -> Option<&str> {
+        self.consent_texts.iter().filter(|t| t.text == text).map(|t| t.version.as_str()).max_by_key(|v| v.parse::<u32>().unwrap_or(0))
+    }
+
+    /// The retention schedule.
+    #[must_use]
+    pub fn retention(&self) -> &[Class] {
+        &self.retention
+    }
+
+    /// One class of the retention schedule.
+    #[must_use]
+    pub fn retention_class(&self, class: &str) -> Option<&Class> {
+        self.retention.iter().find(|c| c.class == class)
+    }
+
+    /// The data notice in the wanted language, or in English.
+    #[must_use]
+    pub fn notice(&self, language: &str) -> Option<&Notice> {
+        let base = language.split('-').next().unwrap_or(language);
+        self.notices.get(base).or_else(|| self.notices.get("en"))
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn changed(path: &str, text: Option<&str>) -> Result<Bundle, BundleError> {
+        let mut files = Files::shipped().expect("text");
+        match text {
+            Some(text) => files.0.insert(path.to_owned(), text.to_owned()),
+            None => files.0.remove(path),
+        };
+        Bundle::check(files)
+    }
+
+    #[test]
+    fn the_shipped_bundle_is_whole_and_its_digest_follows_every_byte() {
+        let shipped = Bundle::check(Files::shipped().expect("text")).expect("valid");
+        assert_eq!(shipped.digest(), Files::read(Path::new(concat!(env!("CARGO_MANIFEST_DIR"), "/policies"))).expect("readable").digest());
+        assert!(shipped.consent_text("recording-audio-video", "1", "es-MX").is_some_and(|t| t.language == "es"));
+        assert!(shipped.consent_text("recording-audio-video", "1", "fi").is_some_and(|t| t.language == "en"));
+        let other = changed("notice.toml", Some(&format!("{}\n", shipped.files.0["notice.toml"]))).expect("valid");
+        assert_ne!(other.digest(), shipped.digest());
+    }
+
+    #[test]
+    fn one_bad_file_refuses_the_whole_bundle_and_is_named() {
+        for (path, text) in [
+            ("retention.toml", Some("[[class]]\nclass = \"recording\"\nkeep_days = 0\nbasis = \"\"\ndescription = \"\"\n")),
+            ("retention.toml", None),
+            ("retention.toml", Some("nonsense")),
+            ("notice.toml", Some("[es]\ntitle = \"\"\nparagraphs = []\nstored = []\nnot_stored = []\n")),
+            ("access/clinician.cedar", Some("permit (principal, action == Bedside::Action::\"no_such\", resource);")),
+            ("access/clinician.cedar", Some("permit (")),
+            ("consent/recording-audio-video/1/en.md", Some("no head")),
+        ] {
+            let error = changed(path, text).err().expect("refused").to_string();
+            assert!(error.starts_with(path), "{error}");
+        }
+    }
+}

@@ -1,0 +1,5 @@
+//! Floor 1: policies are files. One bundle, one digest; access rules, consent texts, retention schedule and notices are read from it.
+
+pub mod access;
+pub mod bundle;
+pub mod catalogue;

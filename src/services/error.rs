@@ -1,0 +1,119 @@
+//! Why an operation was not done. Lower floors know no HTTP; `http/problem.rs` gives each of these its status and stable code.
+
+use crate::crypto::entropy::EntropyError;
+use crate::crypto::envelope::{OpenError, SealError};
+use crate::crypto::key_ring::KeyError;
+use crate::crypto::password::PasswordError;
+use crate::domain::access::Denial;
+use crate::domain::invitation::Refusal;
+use crate::domain::patient::FieldError;
+use crate::storage::error::StorageError;
+use std::time::Duration;
+
+/// Why an operation was not done.
+#[derive(Debug, thiserror::Error)]
+pub enum ServiceError {
+    /// The policies do not allow it.
+    #[error(transparent)]
+    Denied(#[from] Denial),
+    /// The token is good for another consultation.
+    #[error("the token is good for another consultation")]
+    Scope,
+    /// Nobody is signed in.
+    #[error("not signed in")]
+    Unauthenticated,
+    /// The sign-in session ran out.
+    #[error("the sign-in session has expired")]
+    SignInExpired,
+    /// Unknown account, wrong password or suspended: never said which.
+    #[error("sign-in failed")]
+    SignInFailed,
+    /// Too many tries; try again after.
+    #[error("too many tries")]
+    Throttled(Duration),
+    /// There is no such thing.
+    #[error("no such {0}")]
+    NotFound(&'static str),
+    /// The link is not one of ours.
+    #[error("unknown invitation")]
+    InvitationUnknown,
+    /// The link does not open.
+    #[error(transparent)]
+    Invitation(#[from] Refusal),
+    /// The consultation is over.
+    #[error("the consultation is over")]
+    ConsultationEnded,
+    /// The state of things does not allow it.
+    #[error("{0}")]
+    Conflict(&'static str),
+    /// The consent does not fit the recording, or not the words in force.
+    #[error("the consent does not fit")]
+    ConsentMismatch,
+    /// Fields that cannot be accepted.
+    #[error("some fields cannot be accepted")]
+    Validation(Vec<FieldError>),
+    /// The keys were destroyed.
+    #[error("the keys were destroyed")]
+    KeyDestroyed,
+    /// Stored content does not verify.
+    #[error("stored content does not verify")]
+    Integrity,
+    /// The log could not take the entry. The flag says whether it is known that nothing happened.
+    #[error("the audit log is unavailable")]
+    AuditUnavailable {
+        /// `true` if nothing happened; `false` if it is not known.
+        nothing_happened: bool,
+    },
+    /// Storage failed in another way.
+    #[error(transparent)]
+    Storage(StorageError),
+    /// The program failed.
+    #[error("{0}")]
+    Internal(String),
+}
+
+impl From<StorageError> for ServiceError {
+    fn from(error: StorageError) -> Self {
+        match error {
+            StorageError::Engine(cause) => {
+                tracing::error!(%cause, "the database failed");
+                Self::AuditUnavailable { nothing_happened: false }
+            }
+            other => Self::Storage(other),
+        }
+    }
+}
+
+impl From<EntropyError> for ServiceError {
+    fn from(error: EntropyError) -> Self {
+        Self::Internal(error.to_string())
+    }
+}
+
+impl From<PasswordError> for ServiceError {
+    fn from(error: PasswordError) -> Self {
+        Self::Internal(error.to_string())
+    }
+}
+
+impl From<KeyError> for ServiceError {
+    fn from(error: KeyError) -> Self {
+        match error {
+            KeyError::Destroyed => Self::KeyDestroyed,
+            KeyError::Open => Self::Integrity,
+            other => Self::Internal(other.to_string()),
+        }
+    }
+}
+
+impl From<OpenError> for ServiceError {
+    fn from(_: OpenError) -> Self {
+        Self::Integrity
+    }
+}
+
+impl From<SealError> for ServiceError {
+    fn from(error: SealError) -> Self {
+        Self::Internal(error.to_string())
+    }
+}

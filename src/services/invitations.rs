@@ -1,0 +1,297 @@
+//! Invitations: making links, telling what a link opens, redeeming it once from one browser.
+//!
+//! Looking at a link changes nothing. Redeeming is one conditional update: of many at once, exactly one succeeds.
+
+use crate::crypto::envelope::{open_value, seal_value};
+use crate::crypto::token::{self, TokenHash};
+use crate::domain::access::{Actor, Caller, ManageInvitations, Permit, ReadConsultation};
+use crate::domain::audit::{Event, Outcome};
+use crate::domain::consultation::Consultation;
+use crate::domain::id::{InvitationId, ParticipantId};
+use crate::domain::invitation::{Invitation, Refusal, State};
+use crate::domain::participant::{Place, Role, is_valid_name};
+use crate::domain::patient::FieldError;
+use crate::domain::secret::Secret;
+use crate::domain::time::Timestamp;
+use crate::policy::catalogue::Notice;
+use crate::services::Services;
+use crate::services::error::ServiceError;
+use crate::services::events::Happened;
+use crate::storage::database::Tx;
+use crate::storage::invitations::{self, StoredInvitation};
+use crate::storage::participants::{self, Participant};
+use crate::storage::{consultations, sign_in_sessions};
+use std::time::Duration;
+
+/// An unused link works until this long after the consultation's planned time, or after it was made if that is later.
+const VALID_FOR: Duration = Duration::from_hours(24);
+
+/// An invitation as the clinician sees it.
+pub struct OpenInvitation {
+    /// The invitation.
+    pub invitation: Invitation,
+    /// Whom it is meant for.
+    pub name_hint: Option<String>,
+    /// The link, told only when it is made.
+    pub link: Option<Secret>,
+}
+
+/// What an invited person is told before they join.
+pub struct Preview {
+    /// Name of the clinician.
+    pub practitioner_name: String,
+    /// Their role.
+    pub role: Role,
+    /// The clinician's name for them.
+    pub name_hint: Option<String>,
+    /// The consultation.
+    pub consultation: Consultation,
+    /// Whether this browser holds the place already.
+    pub bound_here: bool,
+    /// What happens with their data.
+    pub notice: Option<Notice>,
+}
+
+/// A place that was taken.
+pub struct Redeemed {
+    /// The participant.
+    pub participant: ParticipantId,
+    /// Of which consultation.
+    pub consultation: Consultation,
+    /// The new cookie; `None` if this browser has one already.
+    pub token: Option<Secret>,
+}
+
+impl Services {
+    /// The invitations of a consultation.
+    ///
+    /// # Errors
+    /// If they cannot be read.
+    pub async fn invitations(&self, permit: &Permit<ReadConsultation>, consultation: &Consultation) -> Result<Vec<OpenInvitation>, ServiceError> {
+        debug_assert_eq!(permit.consultation(), Some(consultation.id));
+        let mut read = self.database.read().await?;
+        let mut open = Vec::new();
+        for stored in invitations::of_consultation(read.tx(), consultation.id).await? {
+            let name_hint = self.open_hint(read.tx(), consultation, &stored).await?;
+            open.push(OpenInvitation { invitation: stored.invitation, name_hint, link: None });
+        }
+        Ok(open)
+    }
+
+    /// Makes a link for someone.
+    ///
+    /// # Errors
+    /// [`ServiceError::ConsultationEnded`]; [`ServiceError::Validation`] for a role that cannot be invited.
+    pub async fn invite(&self, permit: &Permit<ManageInvitations>, consultation: &Consultation, role: Role, name_hint: Option<String>) -> Result<OpenInvitation, ServiceError> {
+        if consultation.state.is_over() {
+            return Err(ServiceError::ConsultationEnded);
+        }
+        if !role.is_invitable() {
+            return Err(ServiceError::Validation(vec![FieldError { name: "role", message: "cannot be invited by link" }]));
+        }
+        let name_hint = name_hint.map(|hint| hint.trim().to_owned()).filter(|hint| !hint.is_empty());
+        if name_hint.as_deref().is_some_and(|hint| !is_valid_name(hint)) {
+            return Err(ServiceError::Validation(vec![FieldError { name: "name_hint", message: "must be at most 80 characters" }]));
+        }
+        let (secret, hash) = self.new_token()?;
+        let id = InvitationId::from_uuid(self.new_uuid()?);
+        let now = self.now();
+        let invitation = Invitation { id, consultation: consultation.id, role, state: State::Open, created_at: now, expires_at: expiry(consultation, now) };
+        let mut tx = self.database.begin().await?;
+        let sealed_hint = match &name_hint {
+            None => None,
+            Some(hint) => {
+                let key = self.content_key(tx.tx(), consultation.patient).await?;
+                Some(seal_value(&key, hint.as_bytes(), hint_context(id).as_bytes(), self.entropy.as_ref())?)
+            }
+        };
+        let stored = StoredInvitation { invitation, secret_hash: hash.as_str().to_owned(), sealed_hint };
+        invitations::insert(tx.tx(), &stored).await?;
+        let entry = self.entry(Event::InvitationCreated, permit.caller())?.about("invitation", id).about("consultation", consultation.id).with("role", role.as_str());
+        self.commit(tx, entry).await?;
+        Ok(OpenInvitation { link: Some(self.link(id, &secret)), invitation: stored.invitation, name_hint })
+    }
+
+    /// Replaces a link: the old one and the browser bound to it stop working.
+    ///
+    /// # Errors
+    /// [`ServiceError::ConsultationEnded`].
+    pub async fn reissue(&self, permit: &Permit<ManageInvitations>, consultation: &Consultation, id: InvitationId) -> Result<OpenInvitation, ServiceError> {
+        if consultation.state.is_over() {
+            return Err(ServiceError::ConsultationEnded);
+        }
+        let (secret, hash) = self.new_token()?;
+        let mut tx = self.database.begin().await?;
+        let stored = self.own(tx.tx(), consultation, id).await?;
+        let put_out = self.end_bound(tx.tx(), &stored.invitation).await?;
+        let expires_at = expiry(consultation, self.now());
+        invitations::reissue(tx.tx(), id, &hash, expires_at).await?;
+        let name_hint = self.open_hint(tx.tx(), consultation, &stored).await?;
+        let entry = self.entry(Event::InvitationReissued, permit.caller())?.about("invitation", id).about("consultation", consultation.id);
+        self.commit(tx, entry).await?;
+        if let Some(participant) = put_out {
+            self.events.publish(consultation.id, Happened::Removed(participant));
+        }
+        let invitation = Invitation { state: State::Open, expires_at, ..stored.invitation };
+        Ok(OpenInvitation { link: Some(self.link(id, &secret)), invitation, name_hint })
+    }
+
+    /// Takes a link back, and whoever came in by it out.
+    ///
+    /// # Errors
+    /// If it cannot be kept.
+    pub async fn cancel_invitation(&self, permit: &Permit<ManageInvitations>, consultation: &Consultation, id: InvitationId) -> Result<OpenInvitation, ServiceError> {
+        let mut tx = self.database.begin().await?;
+        let stored = self.own(tx.tx(), consultation, id).await?;
+        let put_out = self.end_bound(tx.tx(), &stored.invitation).await?;
+        invitations::cancel(tx.tx(), id).await?;
+        let name_hint = self.open_hint(tx.tx(), consultation, &stored).await?;
+        let entry = self.entry(Event::InvitationCancelled, permit.caller())?.about("invitation", id).about("consultation", consultation.id);
+        self.commit(tx, entry).await?;
+        if let Some(participant) = put_out {
+            self.events.publish(consultation.id, Happened::Removed(participant));
+        }
+        Ok(OpenInvitation { invitation: Invitation { state: State::Cancelled, ..stored.invitation }, name_hint, link: None })
+    }
+
+    /// The consultation an invitation belongs to, for asking the permit to manage it.
+    ///
+    /// # Errors
+    /// [`ServiceError::NotFound`].
+    pub async fn consultation_of_invitation(&self, id: InvitationId) -> Result<crate::domain::id::ConsultationId, ServiceError> {
+        let stored = invitations::lookup(self.database.read().await?.tx(), id).await?.ok_or(ServiceError::NotFound("invitation"))?;
+        Ok(stored.invitation.consultation)
+    }
+
+    /// Tells what a link opens, and changes nothing.
+    ///
+    /// # Errors
+    /// Why the link does not open.
+    pub async fn preview(&self, id: InvitationId, secret: &Secret, bound: Option<Actor>, language: &str) -> Result<Preview, ServiceError> {
+        let mut read = self.database.read().await?;
+        let stored = known(read.tx(), id, secret).await?;
+        let consultation = consultations::lookup(read.tx(), stored.invitation.consultation).await?.ok_or(ServiceError::InvitationUnknown)?;
+        let bound_here = holder(&stored.invitation, bound).is_some();
+        if consultation.state.is_over() {
+            return Err(ServiceError::ConsultationEnded);
+        }
+        if !bound_here {
+            stored.invitation.open(self.now())?;
+        }
+        let practitioner_name = self.display_name(read.tx(), consultation.practitioner).await?;
+        let name_hint = self.open_hint(read.tx(), &consultation, &stored).await?;
+        let notice = self.policy().bundle.notice(language).cloned();
+        Ok(Preview { practitioner_name, role: stored.invitation.role, name_hint, consultation, bound_here, notice })
+    }
+
+    /// Uses a link: gives its place to this browser. The browser that holds it may repeat this.
+    ///
+    /// # Errors
+    /// Why the link does not open; audited.
+    pub async fn redeem(&self, caller: &Caller, id: InvitationId, secret: &Secret, bound: Option<Actor>) -> Result<Redeemed, ServiceError> {
+        let mut tx = self.database.begin().await?;
+        let refused = |reason: &'static str| Ok::<_, ServiceError>(self.entry(Event::InvitationRefused, caller)?.ended(Outcome::Denied).about("invitation", id).with("reason", reason));
+        let stored = match known(tx.tx(), id, secret).await {
+            Ok(stored) => stored,
+            Err(ServiceError::InvitationUnknown) => {
+                tx.rollback_with(&refused("unknown")?).await?;
+                return Err(ServiceError::InvitationUnknown);
+            }
+            Err(other) => return Err(other),
+        };
+        let consultation = consultations::lookup(tx.tx(), stored.invitation.consultation).await?.ok_or(ServiceError::InvitationUnknown)?;
+        if consultation.state.is_over() {
+            tx.rollback_with(&refused("ended")?).await?;
+            return Err(ServiceError::ConsultationEnded);
+        }
+        if let Some(participant) = holder(&stored.invitation, bound) {
+            return Ok(Redeemed { participant, consultation, token: None });
+        }
+        let now = self.now();
+        if let Err(refusal) = stored.invitation.open(now) {
+            let reason = match refusal {
+                Refusal::Used => "used",
+                Refusal::Expired => "expired",
+                Refusal::Cancelled => "cancelled",
+            };
+            tx.rollback_with(&refused(reason)?).await?;
+            return Err(refusal.into());
+        }
+        let participant = Participant {
+            id: ParticipantId::from_uuid(self.new_uuid()?),
+            consultation: consultation.id,
+            account: None,
+            role: stored.invitation.role,
+            place: Place::Invited,
+            sealed_name: None,
+            language: "en".to_owned(),
+            joined_at: None,
+            created_at: now,
+        };
+        let (token, hash) = self.new_token()?;
+        participants::insert(tx.tx(), &participant).await?;
+        sign_in_sessions::insert_token(tx.tx(), &hash, participant.id, now, expiry(&consultation, now)).await?;
+        if !invitations::redeem(tx.tx(), id, now, participant.id).await? {
+            tx.rollback_with(&refused("used")?).await?;
+            return Err(Refusal::Used.into());
+        }
+        let acting = Caller { actor: Actor::Participant { id: participant.id, role: participant.role, consultation: consultation.id }, ..caller.clone() };
+        let entry = self.entry(Event::InvitationRedeemed, &acting)?.about("invitation", id).about("consultation", consultation.id);
+        self.commit(tx, entry).await?;
+        Ok(Redeemed { participant: participant.id, consultation, token: Some(token) })
+    }
+
+    pub(crate) fn new_token(&self) -> Result<(Secret, TokenHash), ServiceError> {
+        let secret = token::generate(self.entropy.as_ref())?;
+        let hash = token::hash(&secret).ok_or_else(|| ServiceError::Internal("a fresh token must have a hash".to_owned()))?;
+        Ok((secret, hash))
+    }
+
+    fn link(&self, id: InvitationId, secret: &Secret) -> Secret {
+        Secret::new(format!("{}/join/{id}#{}", self.settings.public_origin, secret.expose()))
+    }
+
+    async fn own(&self, tx: &mut Tx, consultation: &Consultation, id: InvitationId) -> Result<StoredInvitation, ServiceError> {
+        invitations::lookup(tx, id).await?.filter(|stored| stored.invitation.consultation == consultation.id).ok_or(ServiceError::NotFound("invitation"))
+    }
+
+    async fn end_bound(&self, tx: &mut Tx, invitation: &Invitation) -> Result<Option<ParticipantId>, ServiceError> {
+        let State::Redeemed { participant, .. } = invitation.state else { return Ok(None) };
+        let now = self.now();
+        sign_in_sessions::end_tokens(tx, participant, now).await?;
+        participants::set_place(tx, participant, Place::Removed, now).await?;
+        Ok(Some(participant))
+    }
+
+    async fn open_hint(&self, tx: &mut Tx, consultation: &Consultation, stored: &StoredInvitation) -> Result<Option<String>, ServiceError> {
+        let Some(sealed) = &stored.sealed_hint else { return Ok(None) };
+        let key = match self.content_key(tx, consultation.patient).await {
+            Err(ServiceError::KeyDestroyed) => return Ok(None),
+            other => other?,
+        };
+        let open = open_value(&key, sealed, hint_context(stored.invitation.id).as_bytes())?;
+        Ok(Some(String::from_utf8_lossy(&open).into_owned()))
+    }
+}
+
+/// The invitation of this id, if the secret is its own.
+async fn known(tx: &mut Tx, id: InvitationId, secret: &Secret) -> Result<StoredInvitation, ServiceError> {
+    let hash = token::hash(secret).ok_or(ServiceError::InvitationUnknown)?;
+    invitations::lookup(tx, id).await?.filter(|stored| stored.secret_hash == hash.as_str()).ok_or(ServiceError::InvitationUnknown)
+}
+
+/// The participant of a redeemed invitation, if this browser holds their place.
+fn holder(invitation: &Invitation, bound: Option<Actor>) -> Option<ParticipantId> {
+    match (invitation.state, bound) {
+        (State::Redeemed { participant, .. }, Some(Actor::Participant { id, .. })) if id == participant => Some(participant),
+        _ => None,
+    }
+}
+
+fn expiry(consultation: &Consultation, now: Timestamp) -> Timestamp {
+    consultation.starts_at.max(now).plus(VALID_FOR)
+}
+
+fn hint_context(id: InvitationId) -> String {
+    format!("bedside/invitation-hint/{id}")
+}

@@ -1,0 +1,147 @@
+//! Floor 2: the operations. Each takes a permit, does one thing, and commits it with its audit entry.
+
+pub mod access;
+pub mod accounts;
+pub mod audit;
+pub mod consents;
+pub mod consultations;
+pub mod error;
+pub mod events;
+pub mod invitations;
+pub mod participants;
+pub mod patients;
+pub mod playback;
+pub mod policies;
+pub mod recordings;
+pub mod retention;
+pub mod sequencer;
+pub mod sign_in;
+pub mod throttle;
+
+use crate::crypto::entropy::{Entropy, EntropyError};
+use crate::crypto::key_ring::KeyRing;
+use crate::crypto::password::Passwords;
+use crate::crypto::signing::LogSigner;
+use crate::domain::access::Caller;
+use crate::domain::audit::{Entry, Event};
+use crate::domain::id::{EntryId, uuid_v7};
+use crate::domain::time::{Clock, Timestamp};
+use crate::policy::bundle::Bundle;
+use crate::services::error::ServiceError;
+use crate::services::events::Events;
+use crate::services::sequencer::Sequencer;
+use crate::services::throttle::Throttle;
+use crate::storage::database::{Database, WriteTx};
+use crate::storage::recording_files::RecordingFiles;
+use std::sync::{Arc, RwLock};
+use uuid::Uuid;
+
+/// What an installation is called and how long things last in it.
+#[derive(Debug, Clone)]
+pub struct Settings {
+    /// The clinic's name, shown to patients.
+    pub clinic_name: String,
+    /// Scheme, host and port under which browsers reach this server, without a final slash.
+    pub public_origin: String,
+    /// Whether this is a demo.
+    pub demo: bool,
+}
+
+/// The policy bundle that is obeyed, and since when.
+#[derive(Clone)]
+pub struct PolicyInForce {
+    /// The bundle.
+    pub bundle: Arc<Bundle>,
+    /// When it was accepted.
+    pub accepted_at: Timestamp,
+}
+
+/// Everything an operation needs. One for the whole server.
+pub struct Services {
+    /// The database.
+    pub(crate) database: Database,
+    /// Sealed recordings.
+    pub(crate) files: RecordingFiles,
+    /// The time.
+    pub(crate) clock: Arc<dyn Clock>,
+    /// Randomness.
+    pub(crate) entropy: Arc<dyn Entropy>,
+    /// The key ring.
+    pub(crate) keys: KeyRing,
+    /// The log's signing key.
+    pub(crate) signer: Arc<LogSigner>,
+    /// The password hasher.
+    pub(crate) passwords: Passwords,
+    /// Who tried too often.
+    pub(crate) throttle: Throttle,
+    /// The bundle in force.
+    pub(crate) policy: RwLock<PolicyInForce>,
+    /// Gives entries their place.
+    pub(crate) sequencer: Sequencer,
+    /// What floors above must learn.
+    pub events: Events,
+    /// Names and durations.
+    pub settings: Settings,
+    /// When staff were last active, by sign-in session.
+    pub(crate) activity: sign_in::Activity,
+}
+
+impl Services {
+    /// The present instant.
+    #[must_use]
+    pub fn now(&self) -> Timestamp {
+        self.clock.now()
+    }
+
+    /// The bundle in force.
+    #[must_use]
+    pub fn policy(&self) -> PolicyInForce {
+        match self.policy.read() {
+            Ok(held) => held.clone(),
+            Err(poisoned) => poisoned.into_inner().clone(),
+        }
+    }
+
+    /// The log's verifier key, to be published.
+    #[must_use]
+    pub fn verifier_key(&self) -> &str {
+        self.signer.verifier_key()
+    }
+
+    /// A fresh version 7 UUID.
+    ///
+    /// # Errors
+    /// When there is no randomness.
+    pub fn new_uuid(&self) -> Result<Uuid, EntropyError> {
+        let mut random = [0_u8; 10];
+        self.entropy.fill(&mut random)?;
+        Ok(uuid_v7(self.now(), random))
+    }
+
+    /// Begins the entry for `event`.
+    pub(crate) fn entry(&self, event: Event, caller: &Caller) -> Result<Entry, ServiceError> {
+        let id = EntryId::from_uuid(self.new_uuid()?);
+        Ok(Entry::new(id, self.now(), event, caller, self.policy().bundle.digest()))
+    }
+
+    /// Commits a change with its entry; a critical one waits until a signed checkpoint covers it.
+    pub(crate) async fn commit(&self, tx: WriteTx, entry: Entry) -> Result<(), ServiceError> {
+        self.commit_all(tx, std::slice::from_ref(&entry)).await
+    }
+
+    /// As [`Services::commit`], for a change that is several events.
+    pub(crate) async fn commit_all(&self, tx: WriteTx, entries: &[Entry]) -> Result<(), ServiceError> {
+        let covered: Vec<_> = entries.iter().filter(|entry| entry.critical).map(|entry| self.sequencer.wait_for(entry.id)).collect();
+        tx.commit_with_all(entries).await?;
+        for waiting in covered {
+            waiting.covered(&self.database).await?;
+        }
+        Ok(())
+    }
+
+    /// Records something that changed nothing else, such as a read.
+    pub(crate) async fn record(&self, entry: Entry) -> Result<(), ServiceError> {
+        let tx = self.database.begin().await?;
+        self.commit(tx, entry).await
+    }
+}

@@ -1,0 +1,272 @@
+//! Participants: coming to the lobby, being admitted or not, leaving; and the tickets that open the signaling connection.
+
+use crate::crypto::envelope::{open_value, seal_value};
+use crate::crypto::token;
+use crate::domain::access::{Actor, Caller, JoinConsultation, ManageParticipants, Permit, ReadConsultation};
+use crate::domain::audit::Event;
+use crate::domain::consultation::{Consultation, State};
+use crate::domain::id::{ConsultationId, ParticipantId};
+use crate::domain::participant::{Place, Role, is_valid_name};
+use crate::domain::patient::FieldError;
+use crate::domain::secret::Secret;
+use crate::domain::time::Timestamp;
+use crate::services::Services;
+use crate::services::consultations::account_of;
+use crate::services::error::ServiceError;
+use crate::services::events::Happened;
+use crate::storage::database::Tx;
+use crate::storage::participants::{self, Participant};
+use crate::storage::{consultations, sign_in_sessions};
+use std::time::Duration;
+
+/// A ticket is good for this long.
+const TICKET: Duration = Duration::from_secs(30);
+
+/// A participant with their name opened.
+#[derive(Debug, Clone)]
+pub struct OpenParticipant {
+    /// The participant.
+    pub participant: Participant,
+    /// Their name; `None` until they gave one.
+    pub name: Option<String>,
+}
+
+/// What the gateway must know of someone whose ticket it took.
+#[derive(Debug, Clone)]
+pub struct Admission {
+    /// The participant.
+    pub participant: OpenParticipant,
+    /// The consultation's status.
+    pub status: State,
+}
+
+/// What the clinician decides about someone.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Verdict {
+    /// Let in.
+    Admit,
+    /// Not let in.
+    TurnAway,
+    /// Taken out.
+    Remove,
+}
+
+impl Services {
+    /// Everyone of a consultation.
+    ///
+    /// # Errors
+    /// If they cannot be read.
+    pub async fn participants(&self, permit: &Permit<ReadConsultation>, consultation: &Consultation) -> Result<Vec<OpenParticipant>, ServiceError> {
+        debug_assert_eq!(permit.consultation(), Some(consultation.id));
+        let mut read = self.database.read().await?;
+        let mut open = Vec::new();
+        for participant in participants::of_consultation(read.tx(), consultation.id).await? {
+            open.push(self.open_participant(read.tx(), consultation, participant).await?);
+        }
+        Ok(open)
+    }
+
+    /// The caller themself, in this consultation.
+    ///
+    /// # Errors
+    /// [`ServiceError::NotFound`] if they are not in it yet.
+    pub async fn myself(&self, permit: &Permit<JoinConsultation>, consultation: &Consultation) -> Result<(OpenParticipant, String), ServiceError> {
+        let mut read = self.database.read().await?;
+        let participant = self.own_participant(read.tx(), permit.caller(), consultation).await?.ok_or(ServiceError::NotFound("participant"))?;
+        let practitioner = self.display_name(read.tx(), consultation.practitioner).await?;
+        Ok((self.open_participant(read.tx(), consultation, participant).await?, practitioner))
+    }
+
+    /// Takes the caller's name and brings them to the lobby, unless they are in the call already.
+    ///
+    /// # Errors
+    /// [`ServiceError::Validation`] for a name that cannot be; [`ServiceError::ConsultationEnded`].
+    pub async fn introduce(&self, permit: &Permit<JoinConsultation>, consultation: &Consultation, name: &str, language: &str) -> Result<(OpenParticipant, String), ServiceError> {
+        if consultation.state.is_over() {
+            return Err(ServiceError::ConsultationEnded);
+        }
+        let name = name.trim();
+        if !is_valid_name(name) {
+            return Err(ServiceError::Validation(vec![FieldError { name: "name", message: "must be 1 to 80 characters" }]));
+        }
+        if !(2..=12).contains(&language.len()) || !language.bytes().all(|b| b.is_ascii_alphanumeric() || b == b'-') {
+            return Err(ServiceError::Validation(vec![FieldError { name: "language", message: "must be a language tag such as en or es" }]));
+        }
+        let mut tx = self.database.begin().await?;
+        let participant = self.own_participant(tx.tx(), permit.caller(), consultation).await?.ok_or(ServiceError::NotFound("participant"))?;
+        if participant.account.is_some() {
+            return Err(ServiceError::Conflict("Staff join under the name of their account."));
+        }
+        let place = if participant.place == Place::InCall { Place::InCall } else { Place::Lobby };
+        let key = self.content_key(tx.tx(), consultation.patient).await?;
+        let sealed = seal_value(&key, name.as_bytes(), name_context(participant.id).as_bytes(), self.entropy.as_ref())?;
+        participants::set_name(tx.tx(), participant.id, &sealed, language, place).await?;
+        let practitioner = self.display_name(tx.tx(), consultation.practitioner).await?;
+        let entry = self.entry(Event::LobbyEntered, permit.caller())?.about("participant", participant.id).about("consultation", consultation.id);
+        self.commit(tx, entry).await?;
+        let participant = Participant { place, sealed_name: Some(sealed), language: language.to_owned(), ..participant };
+        Ok((OpenParticipant { participant, name: Some(name.to_owned()) }, practitioner))
+    }
+
+    /// Gives the caller a single-use ticket for the signaling connection. The clinician's first ticket starts a planned consultation.
+    ///
+    /// # Errors
+    /// [`ServiceError::Conflict`] without a name; [`ServiceError::ConsultationEnded`].
+    pub async fn issue_ticket(&self, permit: &Permit<JoinConsultation>, consultation: Consultation) -> Result<(Secret, Timestamp), ServiceError> {
+        let caller = permit.caller();
+        if consultation.state.is_over() {
+            return Err(ServiceError::ConsultationEnded);
+        }
+        let consultation = match (account_of(caller), consultation.state) {
+            (Some(_), State::Planned) => self.start_by_joining(caller, consultation).await?,
+            _ => consultation,
+        };
+        let now = self.now();
+        let (secret, hash) = self.new_token()?;
+        let expires_at = now.plus(TICKET);
+        let mut tx = self.database.begin().await?;
+        let participant = match (self.own_participant(tx.tx(), caller, &consultation).await?, account_of(caller)) {
+            (Some(participant), _) => participant,
+            (None, Some(account)) => {
+                let participant = Participant {
+                    id: ParticipantId::from_uuid(self.new_uuid()?),
+                    consultation: consultation.id,
+                    account: Some(account),
+                    role: Role::Practitioner,
+                    place: Place::InCall,
+                    sealed_name: None,
+                    language: "en".to_owned(),
+                    joined_at: Some(now),
+                    created_at: now,
+                };
+                participants::insert(tx.tx(), &participant).await?;
+                participant
+            }
+            (None, None) => return Err(ServiceError::NotFound("participant")),
+        };
+        if participant.account.is_none() && participant.sealed_name.is_none() {
+            return Err(ServiceError::Conflict("Give a name before joining."));
+        }
+        // someone who left comes back to where they were allowed to be
+        match (participant.place, participant.account) {
+            (Place::Left, Some(_)) => participants::set_place(tx.tx(), participant.id, Place::InCall, now).await?,
+            (Place::Left | Place::Invited, None) => participants::set_place(tx.tx(), participant.id, Place::Lobby, now).await?,
+            _ => {}
+        }
+        sign_in_sessions::insert_ticket(tx.tx(), &hash, participant.id, now, expires_at).await?;
+        let entry = self.entry(Event::TicketIssued, caller)?.about("participant", participant.id).about("consultation", consultation.id);
+        self.commit(tx, entry).await?;
+        Ok((secret, expires_at))
+    }
+
+    /// Uses a ticket up on behalf of one of the callers that the connection's cookies stand for.
+    ///
+    /// # Errors
+    /// [`ServiceError::Unauthenticated`] unless the ticket is fresh and belongs to one of them.
+    pub async fn use_ticket(&self, callers: &[Caller], presented: &Secret) -> Result<Admission, ServiceError> {
+        let hash = token::hash(presented).ok_or(ServiceError::Unauthenticated)?;
+        let now = self.now();
+        for caller in callers {
+            let mut tx = self.database.begin().await?;
+            let Some(participant) = self.ticket_holder(tx.tx(), caller, &hash, now).await? else { continue };
+            let consultation = consultations::lookup(tx.tx(), participant.consultation).await?.ok_or(ServiceError::Unauthenticated)?;
+            if consultation.state.is_over() {
+                return Err(ServiceError::ConsultationEnded);
+            }
+            let participant = self.open_participant(tx.tx(), &consultation, participant).await?;
+            let entry = self.entry(Event::ParticipantConnected, caller)?.about("participant", participant.participant.id).about("consultation", consultation.id);
+            self.commit(tx, entry).await?;
+            return Ok(Admission { participant, status: consultation.state });
+        }
+        Err(ServiceError::Unauthenticated)
+    }
+
+    /// Admits, turns away or removes a participant.
+    ///
+    /// # Errors
+    /// [`ServiceError::NotFound`]; [`ServiceError::Conflict`] if they are not where that makes sense.
+    pub async fn decide_about(&self, permit: &Permit<ManageParticipants>, consultation: &Consultation, id: ParticipantId, verdict: Verdict) -> Result<(), ServiceError> {
+        let now = self.now();
+        let mut tx = self.database.begin().await?;
+        let participant = participants::lookup(tx.tx(), id).await?.filter(|p| p.consultation == consultation.id).ok_or(ServiceError::NotFound("participant"))?;
+        if participant.role == Role::Practitioner {
+            return Err(ServiceError::Conflict("The clinician cannot be moved."));
+        }
+        let (event, place, happened) = match (verdict, participant.place) {
+            (Verdict::Admit, Place::InCall) => return Ok(()),
+            (Verdict::Admit, Place::Lobby) => (Event::ParticipantAdmitted, Place::InCall, Happened::Admitted(id)),
+            (Verdict::TurnAway, Place::Lobby | Place::Invited) => (Event::ParticipantTurnedAway, Place::TurnedAway, Happened::TurnedAway(id)),
+            (Verdict::Remove, Place::InCall | Place::Left | Place::Lobby) => (Event::ParticipantRemoved, Place::Removed, Happened::Removed(id)),
+            _ => return Err(ServiceError::Conflict("The participant is not where this can be done.")),
+        };
+        participants::set_place(tx.tx(), id, place, now).await?;
+        if place.is_barred() {
+            // protective: take effect before the log has it
+            sign_in_sessions::end_tokens(tx.tx(), id, now).await?;
+            self.events.publish(consultation.id, happened.clone());
+        }
+        let entry = self.entry(event, permit.caller())?.about("participant", id).about("consultation", consultation.id);
+        self.commit(tx, entry).await?;
+        if !place.is_barred() {
+            self.events.publish(consultation.id, happened);
+        }
+        Ok(())
+    }
+
+    /// The caller leaves.
+    ///
+    /// # Errors
+    /// If it cannot be kept; they are out of the call all the same.
+    pub async fn leave(&self, permit: &Permit<JoinConsultation>, consultation: &Consultation) -> Result<(), ServiceError> {
+        let mut tx = self.database.begin().await?;
+        let Some(participant) = self.own_participant(tx.tx(), permit.caller(), consultation).await? else { return Ok(()) };
+        self.events.publish(consultation.id, Happened::Left(participant.id));
+        if matches!(participant.place, Place::Left | Place::TurnedAway | Place::Removed) {
+            return Ok(());
+        }
+        participants::set_place(tx.tx(), participant.id, Place::Left, self.now()).await?;
+        let entry = self.entry(Event::ParticipantLeft, permit.caller())?.about("participant", participant.id).about("consultation", consultation.id);
+        self.commit(tx, entry).await
+    }
+
+    pub(crate) async fn own_participant(&self, tx: &mut Tx, caller: &Caller, consultation: &Consultation) -> Result<Option<Participant>, ServiceError> {
+        Ok(match caller.actor {
+            Actor::Participant { id, consultation: own, .. } if own == consultation.id => participants::lookup(tx, id).await?,
+            Actor::Account { id, .. } => participants::of_account(tx, consultation.id, id).await?,
+            _ => None,
+        })
+    }
+
+    pub(crate) async fn open_participant(&self, tx: &mut Tx, consultation: &Consultation, participant: Participant) -> Result<OpenParticipant, ServiceError> {
+        let name = match (participant.account, &participant.sealed_name) {
+            (Some(account), _) => Some(self.display_name(tx, account).await?),
+            (None, None) => None,
+            (None, Some(sealed)) => match self.content_key(tx, consultation.patient).await {
+                Ok(key) => Some(String::from_utf8_lossy(&open_value(&key, sealed, name_context(participant.id).as_bytes())?).into_owned()),
+                Err(ServiceError::KeyDestroyed) => None,
+                Err(other) => return Err(other),
+            },
+        };
+        Ok(OpenParticipant { participant, name })
+    }
+
+    async fn ticket_holder(&self, tx: &mut Tx, caller: &Caller, ticket: &token::TokenHash, now: Timestamp) -> Result<Option<Participant>, ServiceError> {
+        let Some(participant) = participants::of_ticket(tx, ticket).await? else { return Ok(None) };
+        let own = match caller.actor {
+            Actor::Participant { id, .. } => id == participant.id,
+            Actor::Account { id, .. } => participant.account == Some(id),
+            _ => false,
+        };
+        let good = own && !participant.place.is_barred() && sign_in_sessions::use_ticket(tx, ticket, participant.id, now).await?;
+        Ok(good.then_some(participant))
+    }
+
+    /// The consultation of a recording, for those who decide about it.
+    pub(crate) async fn consultation_of(&self, id: ConsultationId) -> Result<Consultation, ServiceError> {
+        consultations::lookup(self.database.read().await?.tx(), id).await?.ok_or(ServiceError::NotFound("consultation"))
+    }
+}
+
+fn name_context(id: ParticipantId) -> String {
+    format!("bedside/participant-name/{id}")
+}

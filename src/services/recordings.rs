@@ -1,0 +1,284 @@
+//! Recordings: asking, starting, pausing, stopping, sealing, listing.
+//!
+//! Invariant: [`Services::start_recording`] is the only way to a recording's content key while it is made, and it asks the stored
+//! decisions and the policies again, whatever the room believed.
+
+use crate::crypto::digest::sha256;
+use crate::crypto::envelope::SecretKey;
+use crate::crypto::recording_stream::manifest::{Manifest, PartHeader};
+use crate::domain::access::{Caller, ListRecordings, Permit, ReadConsultation, RequestRecording, Resource, StartRecording};
+use crate::domain::audit::{Event, Outcome};
+use crate::domain::consent::{ConsentedRoom, Decision};
+use crate::domain::consultation::{Consultation, State as ConsultationState};
+use crate::domain::id::{ParticipantId, RecordingId};
+use crate::domain::recording::{Recording, State};
+use crate::domain::time::Timestamp;
+use crate::services::Services;
+use crate::services::consents::RECORDING_TEXT;
+use crate::services::error::ServiceError;
+use crate::services::events::Happened;
+use crate::storage::participants;
+use crate::storage::recordings::{self, StoredPart};
+
+/// What manifests are signed for.
+pub(crate) const MANIFEST_PURPOSE: &str = "recording-manifest";
+
+/// A recording with what the retention schedule means for it.
+pub struct ListedRecording {
+    /// The recording.
+    pub recording: Recording,
+    /// Who was recorded, or is asked.
+    pub participants: Vec<(ParticipantId, crate::domain::participant::Role)>,
+    /// Days it is kept.
+    pub keep_days: Option<u32>,
+    /// When it is due for disposition, once it was made.
+    pub due_at: Option<Timestamp>,
+}
+
+/// Leave to record, and what the recorder needs for it.
+pub struct RecordingGrant {
+    /// The patient's content key; wraps the data keys.
+    pub content_key: SecretKey,
+    /// Version of the key-encryption key above it.
+    pub key_version: u32,
+    /// Digest of the consents this stretch rests on.
+    pub consent_set: [u8; 32],
+    /// Digest of the policy bundle.
+    pub policy: [u8; 32],
+    /// When the recording began.
+    pub started_at: Timestamp,
+}
+
+/// A part whose media is closed and whose manifest waits to be signed.
+pub struct ClosedPart {
+    /// Its header with the wrapped data key.
+    pub header: PartHeader,
+    /// Its manifest.
+    pub manifest: Manifest,
+}
+
+impl Services {
+    /// Asks everyone in the call for a recording.
+    ///
+    /// # Errors
+    /// [`ServiceError::Conflict`] unless the consultation is in progress, the clinician in it, and no other recording open.
+    pub async fn request_recording(&self, permit: &Permit<RequestRecording>, consultation: &Consultation) -> Result<Recording, ServiceError> {
+        if !matches!(consultation.state, ConsultationState::InProgress { .. }) {
+            return Err(ServiceError::Conflict("Only a consultation in progress can be recorded."));
+        }
+        let text = self.consent_text(RECORDING_TEXT, None, "en")?;
+        let mut tx = self.database.begin().await?;
+        let by = self.own_participant(tx.tx(), permit.caller(), consultation).await?.ok_or(ServiceError::Conflict("Join the call before asking to record."))?;
+        if recordings::open_of_consultation(tx.tx(), consultation.id).await?.is_some() {
+            return Err(ServiceError::Conflict("A recording was already asked for."));
+        }
+        let recording = Recording {
+            id: RecordingId::from_uuid(self.new_uuid()?),
+            consultation: consultation.id,
+            patient: consultation.patient,
+            requested_by: permit.account().ok_or(ServiceError::Unauthenticated)?,
+            state: State::Requested,
+            requested_at: self.now(),
+            started_at: None,
+            stopped_at: None,
+            duration_ms: 0,
+            bytes: 0,
+            policy_digest: permit.policy_digest().to_owned(),
+            retention_class: text.retention_class,
+        };
+        recordings::insert(tx.tx(), &recording).await?;
+        let entry = self.entry(Event::RecordingRequested, permit.caller())?.about("recording", recording.id).about("consultation", consultation.id);
+        self.commit(tx, entry.with("text", text.text.as_str()).with("version", text.version.as_str())).await?;
+        let happened = Happened::RecordingRequested { recording: recording.id, by: by.id, text: text.text, version: text.version };
+        self.events.publish(consultation.id, happened);
+        Ok(recording)
+    }
+
+    /// The clinician stops a recording, or takes the request back. It is cut before anything is written.
+    ///
+    /// # Errors
+    /// [`ServiceError::Conflict`] if it is over already.
+    pub async fn stop_recording(&self, permit: &Permit<RequestRecording>, consultation: &Consultation, id: RecordingId) -> Result<(), ServiceError> {
+        let by = self.own_participant(self.database.read().await?.tx(), permit.caller(), consultation).await?;
+        self.events.publish(consultation.id, Happened::RecordingCut { recording: id });
+        let mut tx = self.database.begin().await?;
+        let recording = recordings::lookup(tx.tx(), id).await?.filter(|r| r.consultation == consultation.id).ok_or(ServiceError::NotFound("recording"))?;
+        if !recording.state.is_open() {
+            return Err(ServiceError::Conflict("The recording is over already."));
+        }
+        let state = if recording.state == State::Requested { State::Refused } else { State::Stopped };
+        recordings::update(tx.tx(), &Recording { state, stopped_at: Some(self.now()), ..recording }).await?;
+        let entry = self.entry(Event::RecordingStopped, permit.caller())?.about("recording", id).about("consultation", consultation.id);
+        self.commit(tx, entry.with("reason", "stopped by the clinician")).await?;
+        self.events.publish(consultation.id, Happened::RecordingStopped { recording: id, by: by.map(|p| p.id) });
+        Ok(())
+    }
+
+    /// Lets media reach the recorder: everyone present has permitted, as the room proves and the stored decisions confirm.
+    ///
+    /// # Errors
+    /// [`ServiceError::ConsentMismatch`] if a stored decision disagrees or the recording is over; [`ServiceError::Denied`].
+    pub async fn start_recording(&self, room: &ConsentedRoom) -> Result<RecordingGrant, ServiceError> {
+        let consultation = self.consultation_of(room.consultation()).await?;
+        let mut tx = self.database.begin().await?;
+        let recording = recordings::lookup(tx.tx(), room.recording()).await?.ok_or(ServiceError::NotFound("recording"))?;
+        let decisions = self.decisions(tx.tx(), room.recording()).await?;
+        let permits = |who: &ParticipantId| decisions.get(who).is_some_and(|c| c.decision == Decision::Permit);
+        let all_consented = room.participants().iter().all(permits) && recording.consultation == room.consultation();
+        let caller = Caller::system();
+        let resource = Resource::Recording { id: recording.id, consultation: consultation.id, practitioner: consultation.practitioner, all_consented };
+        if !all_consented || !recording.state.is_open() {
+            return Err(ServiceError::ConsentMismatch);
+        }
+        let permit = crate::domain::access::authorize::<StartRecording>(self.policy().bundle.as_ref(), &caller, resource)?;
+        let consents: Vec<String> = room.participants().iter().filter_map(|who| decisions.get(who)).map(|c| format!("{} {} {}\n", c.participant, c.id, c.shown.digest)).collect();
+        let consent_set = sha256(&consents.iter().map(String::as_bytes).collect::<Vec<_>>());
+        let sealed = crate::storage::patients::lookup(tx.tx(), recording.patient).await?.and_then(|p| p.keys).ok_or(ServiceError::KeyDestroyed)?;
+        let content_key = self.keys.content_key(&recording.patient.to_string(), &sealed)?;
+        let now = self.now();
+        let started_at = recording.started_at.unwrap_or(now);
+        let event = if recording.started_at.is_some() { Event::RecordingResumed } else { Event::RecordingStarted };
+        recordings::update(tx.tx(), &Recording { state: State::Active, started_at: Some(started_at), ..recording.clone() }).await?;
+        let mut entry = self.entry(event, &caller)?.about("recording", recording.id).about("consultation", consultation.id);
+        for who in room.participants() {
+            entry = entry.about("participant", who);
+        }
+        self.commit(tx, entry.with("consent_set", crate::crypto::digest::hex(&consent_set))).await?;
+        let policy = sha256(&[permit.policy_digest().as_bytes()]);
+        Ok(RecordingGrant { content_key, key_version: sealed.version, consent_set, policy, started_at })
+    }
+
+    /// Notes that a newcomer paused a recording.
+    ///
+    /// # Errors
+    /// If it cannot be kept.
+    pub async fn pause_recording(&self, id: RecordingId, newcomer: ParticipantId) -> Result<(), ServiceError> {
+        let mut tx = self.database.begin().await?;
+        let recording = recordings::lookup(tx.tx(), id).await?.ok_or(ServiceError::NotFound("recording"))?;
+        if recording.state != State::Active {
+            return Ok(());
+        }
+        let entry = self.entry(Event::RecordingPaused, &Caller::system())?.about("recording", id).about("consultation", recording.consultation).about("participant", newcomer);
+        recordings::update(tx.tx(), &Recording { state: State::Paused, ..recording }).await?;
+        self.commit(tx, entry).await
+    }
+
+    /// Signs and keeps what was recorded. If nobody stopped it on the record, that is recorded first, with the reason.
+    ///
+    /// # Errors
+    /// If it cannot be kept.
+    pub async fn seal_recording(&self, id: RecordingId, parts: &[ClosedPart], reason: &str, failed: bool) -> Result<(), ServiceError> {
+        let caller = Caller::system();
+        let mut tx = self.database.begin().await?;
+        let recording = recordings::lookup(tx.tx(), id).await?.ok_or(ServiceError::NotFound("recording"))?;
+        let now = self.now();
+        let about = |event| Ok::<_, ServiceError>(self.entry(event, &caller)?.about("recording", id).about("consultation", recording.consultation));
+        let mut entries = Vec::new();
+        if recording.state.is_open() {
+            entries.push(about(Event::RecordingStopped)?.with("reason", reason));
+        }
+        if failed {
+            entries.push(about(Event::RecordingFailed)?.ended(Outcome::Failure).with("reason", reason));
+        }
+        let (mut bytes, mut end_ms, mut sealed) = (0_u64, 0_u64, 0_usize);
+        for part in parts.iter().filter(|part| !part.manifest.chunks.is_empty()) {
+            let manifest = part.manifest.to_bytes();
+            let signature = self.signer.sign(MANIFEST_PURPOSE, &manifest);
+            let identity = &part.manifest.identity;
+            bytes += part.manifest.sealed_bytes();
+            end_ms = end_ms.max(part.manifest.end_ms());
+            sealed += 1;
+            let stored = StoredPart { id: identity.binding.part, participant: identity.participant, source: identity.track.clone(), header: part.header.to_bytes(), manifest, signature };
+            recordings::insert_part(tx.tx(), id, &stored).await?;
+        }
+        let state = if recording.started_at.is_none() { State::Refused } else { State::Sealed };
+        let done = Recording {
+            state,
+            stopped_at: recording.stopped_at.or(Some(now)),
+            duration_ms: i64::try_from(end_ms).unwrap_or(i64::MAX),
+            bytes: i64::try_from(bytes).unwrap_or(i64::MAX),
+            ..recording.clone()
+        };
+        recordings::update(tx.tx(), &done).await?;
+        if state == State::Sealed {
+            entries.push(about(Event::RecordingSealed)?.with("parts", sealed).with("duration_ms", done.duration_ms).with("bytes", done.bytes));
+        }
+        if entries.is_empty() {
+            return Ok(());
+        }
+        self.commit_all(tx, &entries).await
+    }
+
+    /// The consultation a recording belongs to, for asking the permit to decide about it.
+    ///
+    /// # Errors
+    /// [`ServiceError::NotFound`].
+    pub async fn consultation_of_recording(&self, id: RecordingId) -> Result<crate::domain::id::ConsultationId, ServiceError> {
+        let recording = recordings::lookup(self.database.read().await?.tx(), id).await?.ok_or(ServiceError::NotFound("recording"))?;
+        Ok(recording.consultation)
+    }
+
+    /// Recordings a stop of the server left unfinished.
+    ///
+    /// # Errors
+    /// If they cannot be read.
+    pub async fn unfinished_recordings(&self) -> Result<Vec<Recording>, ServiceError> {
+        Ok(recordings::unfinished(self.database.read().await?.tx()).await?)
+    }
+
+    /// The content key of an unfinished recording, to recover its parts.
+    ///
+    /// # Errors
+    /// [`ServiceError::KeyDestroyed`].
+    pub async fn recovery_key(&self, recording: &Recording) -> Result<SecretKey, ServiceError> {
+        self.content_key(self.database.read().await?.tx(), recording.patient).await
+    }
+
+    /// The recordings the caller may know of: a clinician's own consultations', everyone's for oversight.
+    ///
+    /// # Errors
+    /// If they cannot be read or the read not audited.
+    pub async fn recordings(&self, permit: &Permit<ListRecordings>) -> Result<Vec<ListedRecording>, ServiceError> {
+        let own = match permit.caller().actor {
+            crate::domain::access::Actor::Account { id, role: crate::domain::access::AccountRole::Clinician, .. } => Some(id),
+            _ => None,
+        };
+        let mut listed = Vec::new();
+        {
+            let mut read = self.database.read().await?;
+            let found = match own {
+                Some(id) => recordings::of_practitioner(read.tx(), id).await?,
+                None => recordings::all(read.tx()).await?,
+            };
+            for recording in found {
+                listed.push(self.listed(read.tx(), recording).await?);
+            }
+        }
+        self.record(self.entry(Event::RecordingsListed, permit.caller())?.with("count", listed.len())).await?;
+        Ok(listed)
+    }
+
+    /// The recordings of one consultation.
+    ///
+    /// # Errors
+    /// If they cannot be read.
+    pub async fn recordings_of(&self, permit: &Permit<ReadConsultation>, consultation: &Consultation) -> Result<Vec<ListedRecording>, ServiceError> {
+        debug_assert_eq!(permit.consultation(), Some(consultation.id));
+        let mut read = self.database.read().await?;
+        let mut listed = Vec::new();
+        for recording in recordings::of_consultation(read.tx(), consultation.id).await? {
+            listed.push(self.listed(read.tx(), recording).await?);
+        }
+        Ok(listed)
+    }
+
+    pub(crate) async fn listed(&self, tx: &mut crate::storage::database::Tx, recording: Recording) -> Result<ListedRecording, ServiceError> {
+        let decided = self.decisions(tx, recording.id).await?;
+        let people = participants::of_consultation(tx, recording.consultation).await?;
+        let participants = people.into_iter().filter(|p| decided.contains_key(&p.id)).map(|p| (p.id, p.role)).collect();
+        let bundle = self.policy().bundle;
+        let class = bundle.retention_class(&recording.retention_class);
+        let due_at = recording.started_at.and_then(|since| class.map(|class| class.due(since)));
+        Ok(ListedRecording { keep_days: class.map(|class| class.keep_days), due_at, participants, recording })
+    }
+}

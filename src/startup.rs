@@ -1,0 +1,234 @@
+//! Puts the parts together: an [`Application`] is built, knows its addresses, and runs until it is stopped.
+
+use crate::config::{Config, ConfigError};
+use crate::crypto::entropy::{Entropy, SystemEntropy};
+use crate::crypto::key_ring::{KeyError, KeyRing, LocalKeyFile};
+use crate::crypto::password::{Cost, PasswordError, Passwords};
+use crate::crypto::signing::{CheckpointError, LogSigner};
+use crate::domain::access::{AccountRole, Caller};
+use crate::domain::audit::Event;
+use crate::domain::secret::Secret;
+use crate::domain::time::{Clock, Timestamp};
+use crate::gateway::conductor::Gateway;
+use crate::gateway::media::{MediaConfig, MediaError, MediaPlane};
+use crate::gateway::recording::recover_unfinished;
+use crate::http::{State, serve};
+use crate::policy::bundle::{Bundle, BundleError, Files};
+use crate::services::error::ServiceError;
+use crate::services::events::Events;
+use crate::services::policies::bring_into_force;
+use crate::services::sequencer::Sequencer;
+use crate::services::sign_in::Activity;
+use crate::services::throttle::Throttle;
+use crate::services::{Services, Settings};
+use crate::storage::database::Database;
+use crate::storage::error::StorageError;
+use crate::storage::recording_files::RecordingFiles;
+use std::fs;
+use std::io;
+use std::net::{SocketAddr, TcpListener};
+use std::path::Path;
+use std::sync::{Arc, RwLock};
+use std::time::{SystemTime, UNIX_EPOCH};
+use tokio::sync::mpsc::unbounded_channel;
+
+/// The server could not be built.
+#[derive(Debug, thiserror::Error)]
+pub enum StartError {
+    /// What was set cannot be.
+    #[error(transparent)]
+    Config(#[from] ConfigError),
+    /// A folder or socket could not be had.
+    #[error("{what}: {error}")]
+    Io {
+        /// Which.
+        what: String,
+        /// Why.
+        error: io::Error,
+    },
+    /// Keys.
+    #[error(transparent)]
+    Keys(#[from] KeyError),
+    /// Passwords.
+    #[error(transparent)]
+    Passwords(#[from] PasswordError),
+    /// The signing key.
+    #[error(transparent)]
+    Signing(#[from] CheckpointError),
+    /// The policies.
+    #[error("policies: {0}")]
+    Policies(#[from] BundleError),
+    /// The database.
+    #[error(transparent)]
+    Storage(#[from] StorageError),
+    /// An operation.
+    #[error(transparent)]
+    Service(#[from] ServiceError),
+    /// Media.
+    #[error(transparent)]
+    Media(#[from] MediaError),
+}
+
+/// The system's clock.
+pub struct SystemClock;
+
+impl Clock for SystemClock {
+    #[expect(clippy::disallowed_methods, reason = "the one place where the ambient clock is read")]
+    fn now(&self) -> Timestamp {
+        let since = SystemTime::now().duration_since(UNIX_EPOCH).unwrap_or_default();
+        Timestamp::from_micros(i64::try_from(since.as_micros()).unwrap_or(i64::MAX))
+    }
+}
+
+/// What tests put in the place of the real thing.
+pub struct Parts {
+    /// The clock.
+    pub clock: Arc<dyn Clock>,
+    /// What a password hash costs.
+    pub password_cost: Cost,
+}
+
+impl Default for Parts {
+    fn default() -> Self {
+        Self { clock: Arc::new(SystemClock), password_cost: Cost::STANDARD }
+    }
+}
+
+/// One demo account.
+pub struct DemoAccount {
+    /// Its role, in words.
+    pub role: &'static str,
+    /// What to sign in with.
+    pub username: &'static str,
+    /// Derived from the demo key; stored nowhere.
+    pub password: String,
+}
+
+const DEMO_ACCOUNTS: [(&str, &str, AccountRole); 3] = [
+    ("clinician", "Dr. Ana Ruiz", AccountRole::Clinician),
+    ("auditor", "Jonas Weber", AccountRole::Auditor),
+    ("administrator", "Mira Patel", AccountRole::Administrator),
+];
+
+/// A server that is ready to run.
+pub struct Application {
+    /// The operations, for commands at the machine.
+    pub services: Arc<Services>,
+    gateway: Arc<Gateway>,
+    server: actix_web::dev::Server,
+    address: SocketAddr,
+    media_address: SocketAddr,
+    demo_accounts: Vec<DemoAccount>,
+}
+
+/// Opens everything that operations need.
+///
+/// # Errors
+/// See [`StartError`].
+pub async fn open_services(config: &Config, public_origin: String, parts: Parts) -> Result<(Arc<Services>, Vec<DemoAccount>), StartError> {
+    let entropy: Arc<dyn Entropy> = Arc::new(SystemEntropy);
+    let keys = KeyRing::new(Box::new(LocalKeyFile::open_or_create(&config.keys, entropy.as_ref())?), Arc::clone(&entropy));
+    let host = public_origin.split_once("://").map_or(public_origin.as_str(), |(_, host)| host);
+    let signer = Arc::new(LogSigner::new(&format!("{}/audit", host.split(':').next().unwrap_or(host)), &*keys.signing_seed()?)?);
+    let files = match &config.policies {
+        Some(folder) => Files::read(folder)?,
+        None => Files::shipped()?,
+    };
+    let bundle = Bundle::check(files)?;
+    if let Some(path) = config.database.strip_prefix("sqlite:") {
+        let parent = Path::new(path.trim_start_matches("//")).parent().unwrap_or(Path::new(".")).to_owned();
+        fs::create_dir_all(&parent).map_err(|error| StartError::Io { what: parent.display().to_string(), error })?;
+    }
+    let database = Database::open(&config.database).await?;
+    let policy = bring_into_force(&database, bundle, config.demo, parts.clock.as_ref(), entropy.as_ref()).await?;
+    let sequencer = Sequencer::start(database.clone(), Arc::clone(&signer), Arc::clone(&parts.clock));
+    let parallel = std::thread::available_parallelism().map_or(1, std::num::NonZero::get);
+    let services = Arc::new(Services {
+        passwords: Passwords::new(parts.password_cost, parallel, entropy.as_ref())?,
+        files: RecordingFiles::new(&config.recordings),
+        activity: Activity::new(parts.clock.now()),
+        clock: parts.clock,
+        throttle: Throttle::default(),
+        policy: RwLock::new(policy),
+        events: Events::default(),
+        settings: Settings { clinic_name: config.clinic_name.clone(), public_origin, demo: config.demo },
+        database,
+        entropy,
+        keys,
+        signer,
+        sequencer,
+    });
+    let mut demo_accounts = Vec::new();
+    if config.demo {
+        for (username, display_name, role) in DEMO_ACCOUNTS {
+            let password = services.keys.demo_password(username)?;
+            services.ensure_account(username, display_name, role, Secret::new(password.clone())).await?;
+            demo_accounts.push(DemoAccount { role: role.as_str(), username, password });
+        }
+    }
+    Ok((services, demo_accounts))
+}
+
+impl Application {
+    /// Builds a server; it listens when this returns.
+    ///
+    /// # Errors
+    /// See [`StartError`].
+    pub async fn build(config: Config, parts: Parts) -> Result<Self, StartError> {
+        config.check()?;
+        let listener = TcpListener::bind(config.listen).map_err(|error| StartError::Io { what: format!("listening on {}", config.listen), error })?;
+        let address = listener.local_addr().map_err(|error| StartError::Io { what: "listening".to_owned(), error })?;
+        let public_origin = config.public_origin.clone().unwrap_or_else(|| format!("http://localhost:{}", address.port()));
+        let (services, demo_accounts) = open_services(&config, public_origin, parts).await?;
+        let (media_events, events) = unbounded_channel();
+        let media = MediaPlane::start(MediaConfig { bind: config.media_listen, advertise: config.media_advertise.clone() }, media_events)?;
+        let media_address = media.local_addr();
+        recover_unfinished(&services).await;
+        let gateway = Arc::new(Gateway::start(Arc::clone(&services), media, events));
+        let state = State { services: Arc::clone(&services), gateway: Arc::clone(&gateway) };
+        let server = serve(state, listener, config.workers).map_err(|error| StartError::Io { what: "serving".to_owned(), error })?;
+        let entry = services.entry(Event::ServerStarted, &Caller::system())?.with("version", env!("CARGO_PKG_VERSION"));
+        services.record(entry).await?;
+        Ok(Self { services, gateway, server, address, media_address, demo_accounts })
+    }
+
+    /// Where pages are served.
+    #[must_use]
+    pub const fn address(&self) -> SocketAddr {
+        self.address
+    }
+
+    /// Where media is received.
+    #[must_use]
+    pub const fn media_address(&self) -> SocketAddr {
+        self.media_address
+    }
+
+    /// The verifier key of the audit log.
+    #[must_use]
+    pub fn verifier_key(&self) -> &str {
+        self.services.verifier_key()
+    }
+
+    /// The demo's accounts.
+    #[must_use]
+    pub fn demo_accounts(&self) -> &[DemoAccount] {
+        &self.demo_accounts
+    }
+
+    /// Runs until `stop` resolves, then ends recordings, connections and database properly.
+    ///
+    /// # Errors
+    /// If the server fails.
+    pub async fn run_until(self, stop: impl Future<Output = ()>) -> io::Result<()> {
+        let handle = self.server.handle();
+        let server = tokio::spawn(self.server);
+        tokio::pin!(stop);
+        stop.await;
+        self.gateway.shutdown().await;
+        handle.stop(true).await;
+        let result = server.await.unwrap_or(Ok(()));
+        self.services.database.close().await;
+        result
+    }
+}

@@ -1,0 +1,19 @@
+//! Floor 1: the only place that knows `sqlx`, and the files that recordings are kept in.
+//!
+//! One SQL text serves both engines; what truly differs lives in [`dialect`].
+
+pub mod accounts;
+pub mod audit;
+pub mod consents;
+pub mod consultations;
+pub mod database;
+pub mod dialect;
+pub mod error;
+pub mod invitations;
+pub mod participants;
+pub mod patients;
+pub mod policies;
+pub mod recording_files;
+pub mod recordings;
+pub mod row;
+pub mod sign_in_sessions;

@@ -1,0 +1,177 @@
+//! Sign-in sessions of staff and tokens of participants: what a cookie stands for.
+
+use crate::crypto::token::TokenHash;
+use crate::domain::access::AccountRole;
+use crate::domain::id::{AccountId, ConsultationId, ParticipantId, SignInSessionId};
+use crate::domain::participant::{Place, Role};
+use crate::domain::time::Timestamp;
+use crate::storage::database::{Tx, execute, fetch_optional};
+use crate::storage::error::StorageError;
+use crate::storage::row::{At, maybe_time, time};
+
+const INSERT: &str = "INSERT INTO sign_in_sessions (id, token_hash, account_id, created_at, last_seen_at, expires_at) VALUES ($1, $2, $3, $4, $4, $5)";
+const LOOKUP: &str = "SELECT s.id, s.account_id, s.last_seen_at, s.expires_at, s.ended_at, a.role, a.status, a.username, a.display_name
+    FROM sign_in_sessions s JOIN accounts a ON a.id = s.account_id WHERE s.token_hash = $1";
+const END: &str = "UPDATE sign_in_sessions SET ended_at = $2 WHERE id = $1 AND ended_at IS NULL";
+const INSERT_TOKEN: &str = "INSERT INTO participant_tokens (token_hash, participant_id, created_at, expires_at) VALUES ($1, $2, $3, $4)";
+const LOOKUP_TOKEN: &str = "SELECT t.participant_id, t.expires_at, t.ended_at, p.consultation_id, p.role, p.place
+    FROM participant_tokens t JOIN participants p ON p.id = t.participant_id WHERE t.token_hash = $1";
+const END_TOKENS: &str = "UPDATE participant_tokens SET ended_at = $2 WHERE participant_id = $1 AND ended_at IS NULL";
+const INSERT_TICKET: &str = "INSERT INTO join_tickets (token_hash, participant_id, expires_at) VALUES ($1, $2, $3)";
+const USE_TICKET: &str = "UPDATE join_tickets SET used_at = $3 WHERE token_hash = $1 AND participant_id = $2 AND used_at IS NULL AND expires_at > $3";
+const FORGET_TICKETS: &str = "DELETE FROM join_tickets WHERE expires_at <= $1";
+
+/// Every statement, for the test that prepares them on both engines.
+pub const STATEMENTS: &[&str] = &[INSERT, LOOKUP, END, INSERT_TOKEN, LOOKUP_TOKEN, END_TOKENS, INSERT_TICKET, USE_TICKET, FORGET_TICKETS];
+
+/// A sign-in session with its account.
+pub struct SignInSession {
+    /// Its id.
+    pub id: SignInSessionId,
+    /// Whose.
+    pub account: AccountId,
+    /// Their role.
+    pub role: AccountRole,
+    /// Whether the account may act.
+    pub active: bool,
+    /// The name it signs in with.
+    pub username: String,
+    /// The name others see.
+    pub display_name: String,
+    /// When it was last used.
+    pub last_seen_at: Timestamp,
+    /// When it ends however much it is used.
+    pub expires_at: Timestamp,
+    /// When it was ended.
+    pub ended_at: Option<Timestamp>,
+}
+
+#[derive(sqlx::FromRow)]
+struct Row {
+    id: String,
+    account_id: String,
+    last_seen_at: i64,
+    expires_at: i64,
+    ended_at: Option<i64>,
+    role: String,
+    status: String,
+    username: String,
+    display_name: String,
+}
+
+/// A participant's token with what it opens.
+pub struct ParticipantToken {
+    /// Whose.
+    pub participant: ParticipantId,
+    /// The one consultation it is good for.
+    pub consultation: ConsultationId,
+    /// Their role.
+    pub role: Role,
+    /// Where they are.
+    pub place: Place,
+    /// When it ends.
+    pub expires_at: Timestamp,
+    /// When it was ended.
+    pub ended_at: Option<Timestamp>,
+}
+
+#[derive(sqlx::FromRow)]
+struct TokenRow {
+    participant_id: String,
+    expires_at: i64,
+    ended_at: Option<i64>,
+    consultation_id: String,
+    role: String,
+    place: String,
+}
+
+/// Begins a sign-in session.
+///
+/// # Errors
+/// See [`StorageError`].
+pub async fn insert(tx: &mut Tx, id: SignInSessionId, token: &TokenHash, account: AccountId, now: Timestamp, expires_at: Timestamp) -> Result<(), StorageError> {
+    execute!(tx, INSERT, id.to_string(), token.as_str(), account.to_string(), now.as_micros(), expires_at.as_micros())?;
+    Ok(())
+}
+
+/// The session of a token, alive or not.
+///
+/// # Errors
+/// See [`StorageError`].
+pub async fn lookup(tx: &mut Tx, token: &TokenHash) -> Result<Option<SignInSession>, StorageError> {
+    let Some(row) = fetch_optional!(tx, Row, LOOKUP, token.as_str())? else { return Ok(None) };
+    let at = At { table: "sign_in_sessions", row: &row.id };
+    Ok(Some(SignInSession {
+        id: at.parse("id", &row.id)?,
+        account: at.parse("account_id", &row.account_id)?,
+        role: at.need("role", AccountRole::parse(&row.role))?,
+        active: row.status == "active",
+        last_seen_at: time(row.last_seen_at),
+        expires_at: time(row.expires_at),
+        ended_at: maybe_time(row.ended_at),
+        username: row.username,
+        display_name: row.display_name,
+    }))
+}
+
+/// Ends a session.
+///
+/// # Errors
+/// See [`StorageError`].
+pub async fn end(tx: &mut Tx, id: SignInSessionId, now: Timestamp) -> Result<(), StorageError> {
+    execute!(tx, END, id.to_string(), now.as_micros())?;
+    Ok(())
+}
+
+/// Gives a participant a token.
+///
+/// # Errors
+/// See [`StorageError`].
+pub async fn insert_token(tx: &mut Tx, token: &TokenHash, participant: ParticipantId, now: Timestamp, expires_at: Timestamp) -> Result<(), StorageError> {
+    execute!(tx, INSERT_TOKEN, token.as_str(), participant.to_string(), now.as_micros(), expires_at.as_micros())?;
+    Ok(())
+}
+
+/// The participant of a token, alive or not.
+///
+/// # Errors
+/// See [`StorageError`].
+pub async fn lookup_token(tx: &mut Tx, token: &TokenHash) -> Result<Option<ParticipantToken>, StorageError> {
+    let Some(row) = fetch_optional!(tx, TokenRow, LOOKUP_TOKEN, token.as_str())? else { return Ok(None) };
+    let at = At { table: "participant_tokens", row: &row.participant_id };
+    Ok(Some(ParticipantToken {
+        participant: at.parse("participant_id", &row.participant_id)?,
+        consultation: at.parse("consultation_id", &row.consultation_id)?,
+        role: at.need("role", Role::parse(&row.role))?,
+        place: at.need("place", Place::parse(&row.place))?,
+        expires_at: time(row.expires_at),
+        ended_at: maybe_time(row.ended_at),
+    }))
+}
+
+/// Ends every token of a participant.
+///
+/// # Errors
+/// See [`StorageError`].
+pub async fn end_tokens(tx: &mut Tx, participant: ParticipantId, now: Timestamp) -> Result<(), StorageError> {
+    execute!(tx, END_TOKENS, participant.to_string(), now.as_micros())?;
+    Ok(())
+}
+
+/// Keeps a join ticket, and forgets those that have run out.
+///
+/// # Errors
+/// See [`StorageError`].
+pub async fn insert_ticket(tx: &mut Tx, token: &TokenHash, participant: ParticipantId, now: Timestamp, expires_at: Timestamp) -> Result<(), StorageError> {
+    execute!(tx, FORGET_TICKETS, now.as_micros())?;
+    execute!(tx, INSERT_TICKET, token.as_str(), participant.to_string(), expires_at.as_micros())?;
+    Ok(())
+}
+
+/// Uses a ticket up; `false` if it is unknown, someone else's, used or expired.
+///
+/// # Errors
+/// See [`StorageError`].
+pub async fn use_ticket(tx: &mut Tx, token: &TokenHash, participant: ParticipantId, now: Timestamp) -> Result<bool, StorageError> {
+    Ok(execute!(tx, USE_TICKET, token.as_str(), participant.to_string(), now.as_micros())? == 1)
+}

@@ -176,7 +176,8 @@ impl Application {
     /// See [`StartError`].
     pub async fn build(config: Config, parts: Parts) -> Result<Self, StartError> {
         config.check()?;
-        let listener = TcpListener::bind(config.listen).map_err(|error| StartError::Io { what: format!("listening on {}", config.listen), error })?;
+        let listener =
+            TcpListener::bind(config.listen).map_err(|error| StartError::Io { what: format!("listening on {}", config.listen), error })?;
         let address = listener.local_addr().map_err(|error| StartError::Io { what: "listening".to_owned(), error })?;
         let public_origin = config.public_origin.clone().unwrap_or_else(|| format!("http://localhost:{}", address.port()));
         let (services, demo_accounts) = open_services(&config, public_origin, parts).await?;

@@ -6,6 +6,8 @@ import "./state/theme";
 import "./styles/tokens.css";
 import "./styles/base.css";
 import "./styles/components.css";
+import "./styles/forms.css";
+import "./styles/shell.css";
 
 const root = document.getElementById("app");
 if (root) {

@@ -24,7 +24,13 @@ impl Audit {
         let Self::Verify { file, key } = self;
         let text = fs::read_to_string(&file).map_err(|e| format!("{}: {e}", file.display()))?;
         let (size, root) = verify_export(&text, key.as_deref()).map_err(|e| format!("{}: {e}", file.display()))?;
-        let believed = if key.is_some() { "" } else { "\nThe signing key was taken from the file itself: compare it with one you kept (--key)." };
-        writeln!(io::stdout(), "{}: {size} entries, complete and unchanged.\nRoot hash {root}, signed by the log's key.{believed}", file.display()).map_err(|e| e.to_string())
+        let believed =
+            if key.is_some() { "" } else { "\nThe signing key was taken from the file itself: compare it with one you kept (--key)." };
+        writeln!(
+            io::stdout(),
+            "{}: {size} entries, complete and unchanged.\nRoot hash {root}, signed by the log's key.{believed}",
+            file.display()
+        )
+        .map_err(|e| e.to_string())
     }
 }

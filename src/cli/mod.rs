@@ -16,7 +16,7 @@ pub struct Cli {
 #[derive(Subcommand)]
 enum Command {
     /// Serve pages, calls and recordings.
-    Serve(serve::Serve),
+    Serve(Box<serve::Serve>),
     /// Check exports of the audit log.
     #[command(subcommand)]
     Audit(audit::Audit),

@@ -96,7 +96,10 @@ fn welcome(application: &Application) -> io::Result<()> {
         writeln!(out, "  {:<15} {:<15} {}", account.role, account.username, account.password)?;
     }
     writeln!(out, "\n  1. Open {origin} and sign in as the clinician.\n  2. Choose \"New consultation\", enter a patient, copy the link.")?;
-    writeln!(out, "  3. Open the link in another browser profile (or a private window) and press Join.\n  4. Admit the patient, talk, ask to record.")?;
+    writeln!(
+        out,
+        "  3. Open the link in another browser profile (or a private window) and press Join.\n  4. Admit the patient, talk, ask to record."
+    )?;
     writeln!(out, "  5. Sign in as the auditor to see what was written down.\n\n  Stop with Ctrl+C. Everything stays in ./data.\n")?;
     out.flush()
 }

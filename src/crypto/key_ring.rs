@@ -188,7 +188,9 @@ impl KeyRing {
     fn expand(&self, version: u32, purpose: &str) -> Result<Zeroizing<[u8; 32]>, KeyError> {
         let master = self.provider.master(version).ok_or(KeyError::Open)?;
         let mut out = Zeroizing::new([0_u8; 32]);
-        Hkdf::<Sha256>::new(None, master.as_bytes()).expand(format!("bedside/{purpose}").as_bytes(), out.as_mut_slice()).map_err(|_| KeyError::Malformed)?;
+        Hkdf::<Sha256>::new(None, master.as_bytes())
+            .expand(format!("bedside/{purpose}").as_bytes(), out.as_mut_slice())
+            .map_err(|_| KeyError::Malformed)?;
         Ok(out)
     }
 }
@@ -222,7 +224,10 @@ mod tests {
         let (a, b) = (tempfile::tempdir().expect("dir"), tempfile::tempdir().expect("dir"));
         let (ours, theirs) = (ring(a.path()), ring(b.path()));
         let keys = ours.new_subject("p1").expect("keys");
-        assert_eq!(ours.content_key("p1", &keys).expect("opens").as_bytes(), ring(a.path()).content_key("p1", &keys).expect("opens after restart").as_bytes());
+        assert_eq!(
+            ours.content_key("p1", &keys).expect("opens").as_bytes(),
+            ring(a.path()).content_key("p1", &keys).expect("opens after restart").as_bytes()
+        );
         assert!(matches!(theirs.content_key("p1", &keys), Err(KeyError::Open)));
         assert!(matches!(ours.content_key("p2", &keys), Err(KeyError::Open)));
     }

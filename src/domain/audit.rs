@@ -1,4 +1,4 @@
-//! What the audit log says of one event (after FHIR R4 AuditEvent and IHE BALP): who did what to what, when, from where, with which
+//! What the audit log says of one event (after FHIR R4 `AuditEvent` and IHE BALP): who did what to what, when, from where, with which
 //! outcome, under which policy. An entry holds ids and codes; a personal value never stands in one.
 
 use crate::domain::access::{Actor, Caller};
@@ -174,7 +174,7 @@ events! {
     /// A recording's content did not verify.
     IntegrityFailed = "recording.integrity_failed", R, true;
     /// The audit log was searched.
-    AuditSearched = "audit.searched", R, false;
+    AuditSearched = "audit.searched", R, true;
     /// The audit log was verified.
     AuditVerified = "audit.verified", R, false;
     /// The audit log was exported.
@@ -238,7 +238,7 @@ pub struct Entry {
     pub agent: Agent,
     /// To what.
     pub entities: Vec<EntityRef>,
-    /// HL7 v3 PurposeOfUse.
+    /// HL7 v3 `PurposeOfUse`.
     pub purpose_of_use: String,
     /// The policy bundle in force.
     pub policy_digest: String,

@@ -54,7 +54,12 @@ pub struct ConsentedRoom {
 impl ConsentedRoom {
     /// Checks the decisions of everyone present; `None` while anyone has not permitted or nobody is there.
     #[must_use]
-    pub fn check(consultation: ConsultationId, recording: RecordingId, present: &[ParticipantId], decisions: &BTreeMap<ParticipantId, Decision>) -> Option<Self> {
+    pub fn check(
+        consultation: ConsultationId,
+        recording: RecordingId,
+        present: &[ParticipantId],
+        decisions: &BTreeMap<ParticipantId, Decision>,
+    ) -> Option<Self> {
         let all = !present.is_empty() && present.iter().all(|who| decisions.get(who) == Some(&Decision::Permit));
         all.then(|| {
             let mut participants = present.to_vec();
@@ -93,7 +98,8 @@ mod tests {
         let recording = RecordingId::from_uuid(Uuid::from_u128(2));
         let (a, b) = (ParticipantId::from_uuid(Uuid::from_u128(3)), ParticipantId::from_uuid(Uuid::from_u128(4)));
         let mut decisions = BTreeMap::from([(a, Decision::Permit)]);
-        let check = |present: &[ParticipantId], decisions: &BTreeMap<_, _>| ConsentedRoom::check(consultation, recording, present, decisions);
+        let check =
+            |present: &[ParticipantId], decisions: &BTreeMap<_, _>| ConsentedRoom::check(consultation, recording, present, decisions);
         assert!(check(&[a, b], &decisions).is_none(), "b has not decided");
         for no in [Decision::Deny, Decision::Withdrawn] {
             decisions.insert(b, no);

@@ -42,7 +42,11 @@ impl PatientDetails {
         check(is_text(&self.name, 120), "name", "must be 1 to 120 characters");
         check(is_date(&self.birth_date), "birth_date", "must be a date such as 1980-05-17");
         check(is_language(&self.language), "language", "must be a language tag such as en or es");
-        check(self.call_back_number.as_deref().is_none_or(is_telephone), "call_back_number", "must be a telephone number such as +1 555 0100");
+        check(
+            self.call_back_number.as_deref().is_none_or(is_telephone),
+            "call_back_number",
+            "must be a telephone number such as +1 555 0100",
+        );
         found
     }
 
@@ -81,13 +85,25 @@ mod tests {
     use super::*;
 
     fn details() -> PatientDetails {
-        PatientDetails { identifier: "MRN-1".into(), name: "Ana Ruiz".into(), birth_date: "1980-05-17".into(), language: "es".into(), call_back_number: Some("+34 555 0100".into()) }
+        PatientDetails {
+            identifier: "MRN-1".into(),
+            name: "Ana Ruiz".into(),
+            birth_date: "1980-05-17".into(),
+            language: "es".into(),
+            call_back_number: Some("+34 555 0100".into()),
+        }
     }
 
     #[test]
     fn every_bad_field_is_named_at_once() {
         assert!(details().problems().is_empty());
-        let bad = PatientDetails { identifier: String::new(), name: "\u{7}".into(), birth_date: "17/05/1980".into(), language: "x y".into(), call_back_number: Some("call me".into()) };
+        let bad = PatientDetails {
+            identifier: String::new(),
+            name: "\u{7}".into(),
+            birth_date: "17/05/1980".into(),
+            language: "x y".into(),
+            call_back_number: Some("call me".into()),
+        };
         let names: Vec<_> = bad.problems().into_iter().map(|f| f.name).collect();
         assert_eq!(names, ["identifier", "name", "birth_date", "language", "call_back_number"]);
     }

@@ -165,7 +165,12 @@ struct Conductor {
 }
 
 impl Conductor {
-    async fn run(mut self, mut inputs: UnboundedReceiver<Input>, mut media: UnboundedReceiver<MediaEvent>, mut events: UnboundedReceiver<ConsultationEvent>) {
+    async fn run(
+        mut self,
+        mut inputs: UnboundedReceiver<Input>,
+        mut media: UnboundedReceiver<MediaEvent>,
+        mut events: UnboundedReceiver<ConsultationEvent>,
+    ) {
         let mut ticks = tokio::time::interval(TICK);
         ticks.set_missed_tick_behavior(tokio::time::MissedTickBehavior::Skip);
         loop {
@@ -206,7 +211,11 @@ impl Conductor {
             }
             Input::Granted { room, grant } => {
                 let (consultation, recording, started_at) = (room.consultation(), room.recording(), grant.started_at);
-                let actions = self.rooms.get_mut(&consultation).map(|r| r.handle(Event::RecordingGranted { recording, started_at }, self.services.now())).unwrap_or_default();
+                let actions = self
+                    .rooms
+                    .get_mut(&consultation)
+                    .map(|r| r.handle(Event::RecordingGranted { recording, started_at }, self.services.now()))
+                    .unwrap_or_default();
                 self.carry_out(consultation, actions, Some(grant));
             }
             Input::NotGranted { consultation, recording } => self.handle(consultation, Event::RecordingFailed(recording)),
@@ -270,7 +279,11 @@ impl Conductor {
     fn media_event(&mut self, event: MediaEvent) {
         let MediaEvent::Chat { peer, text } = event else { return };
         let from = ParticipantId::from_uuid(peer.0);
-        let Some(room) = self.whereabouts.get(&from).and_then(|consultation| self.rooms.get(consultation)).filter(|room| room.is_in_call(from)) else { return };
+        let Some(room) =
+            self.whereabouts.get(&from).and_then(|consultation| self.rooms.get(consultation)).filter(|room| room.is_in_call(from))
+        else {
+            return;
+        };
         let Some(message) = relay_chat(from, &text) else { return };
         for to in room.in_call() {
             self.media.send_chat(PeerId(to.as_uuid()), message.clone());
@@ -294,7 +307,7 @@ impl Conductor {
     fn carry_out(&mut self, consultation: ConsultationId, actions: Vec<Action>, mut grant: Option<Box<RecordingGrant>>) {
         for action in actions {
             match action {
-                Action::Tell(who, snapshot) => self.tell(who, ToBrowser::Snapshot(*snapshot)),
+                Action::Tell(who, snapshot) => self.tell(who, ToBrowser::Snapshot(snapshot)),
                 Action::Close(who, close) => self.close(who, close),
                 Action::Disconnect(who) => self.media.close(PeerId(who.as_uuid())),
                 Action::Route(to, from) => self.media.route(PeerId(to.as_uuid()), from.map(|slot| slot.map(|p| PeerId(p.as_uuid())))),
@@ -421,15 +434,14 @@ impl Conductor {
                 self.recordings.insert(recording, Held::Here(running));
             }
             Some(Next::Finish(at, reason)) => self.seal(recording, Some(running), at, reason),
-            Some(Next::Resume(room, grant)) => match running.resume(&self.media, &room, &grant) {
-                Ok(()) => {
-                    self.recordings.insert(recording, Held::Here(running));
-                }
-                Err(_) => {
-                    self.recordings.insert(recording, Held::Here(running));
+            Some(Next::Resume(room, grant)) => {
+                let resumed = running.resume(&self.media, &room, &grant);
+                self.recordings.insert(recording, Held::Here(running));
+                if let Err(error) = resumed {
+                    tracing::error!(%recording, %error, "the recording could not go on");
                     self.handle(consultation, Event::RecordingFailed(recording));
                 }
-            },
+            }
         }
     }
 

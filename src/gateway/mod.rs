@@ -5,6 +5,6 @@ pub mod media;
 pub mod recorder;
 pub mod recording;
 pub mod room;
-pub mod signaling;
 #[cfg(test)]
 mod room_tests;
+pub mod signaling;

@@ -5,7 +5,9 @@
 use crate::domain::consent::ConsentedRoom;
 use crate::domain::id::{ParticipantId, RecordingId};
 use crate::gateway::media::{self, MediaPlane, PeerId, Tap, TapPacket};
-use crate::gateway::recorder::{ContentKeyIssuer, MediaPacket, Outcome, Recorder, RecorderError, RecorderEvent, RecorderInput, RecorderSetup, Stretch, recovery};
+use crate::gateway::recorder::{
+    ContentKeyIssuer, MediaPacket, Outcome, Recorder, RecorderError, RecorderEvent, RecorderInput, RecorderSetup, Stretch, recovery,
+};
 use crate::media::Source;
 use crate::services::Services;
 use crate::services::recordings::{ClosedPart, RecordingGrant};
@@ -30,7 +32,13 @@ impl Running {
     ///
     /// # Errors
     /// If the recorder cannot be started.
-    pub fn start(services: &Services, media: &MediaPlane, room: &ConsentedRoom, grant: RecordingGrant, said: impl Fn(Said) + Send + 'static) -> Result<Self, RecorderError> {
+    pub fn start(
+        services: &Services,
+        media: &MediaPlane,
+        room: &ConsentedRoom,
+        grant: RecordingGrant,
+        said: impl Fn(Said) + Send + 'static,
+    ) -> Result<Self, RecorderError> {
         let id = room.recording();
         let recorder = Recorder::start(RecorderSetup {
             recording: id,

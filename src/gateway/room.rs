@@ -8,7 +8,9 @@ use crate::domain::consent::{ConsentedRoom, Decision};
 use crate::domain::id::{ConsultationId, ParticipantId, RecordingId};
 use crate::domain::participant::Role;
 use crate::domain::time::Timestamp;
-use crate::gateway::signaling::{Close, ConsultationState, LastRecording, Own, Person, RecordingDecision, RecordingState, Sending, Slot, Snapshot, decision_name};
+use crate::gateway::signaling::{
+    Close, ConsultationState, LastRecording, Own, Person, RecordingDecision, RecordingState, Sending, Slot, Snapshot, decision_name,
+};
 use crate::services::events::Happened;
 use std::collections::BTreeMap;
 use std::time::Duration;
@@ -195,7 +197,8 @@ impl Room {
                 }
             }
             Event::Tick => {
-                let gone: Vec<_> = self.people.iter().filter(|(_, p)| p.lost_at.is_some_and(|at| now.since(at) >= GRACE)).map(|(id, _)| *id).collect();
+                let gone: Vec<_> =
+                    self.people.iter().filter(|(_, p)| p.lost_at.is_some_and(|at| now.since(at) >= GRACE)).map(|(id, _)| *id).collect();
                 for who in gone {
                     self.take_out(who, Close::Left, &mut actions);
                 }
@@ -298,7 +301,15 @@ impl Room {
             Happened::RecordingRequested { recording, by, text, version } => {
                 self.finish("stopped", None, "another recording was asked for", actions);
                 self.last_recording = None;
-                self.recording = Some(Recording { id: recording, by, text, version, decisions: BTreeMap::new(), started_at: None, phase: Phase::Asking });
+                self.recording = Some(Recording {
+                    id: recording,
+                    by,
+                    text,
+                    version,
+                    decisions: BTreeMap::new(),
+                    started_at: None,
+                    phase: Phase::Asking,
+                });
             }
             Happened::RecordingCut { recording } => {
                 if let Some(held) = self.recording.as_mut().filter(|r| r.id == recording) {
@@ -410,7 +421,14 @@ impl Room {
             started_at: recording.started_at,
             text: recording.text.clone(),
             version: recording.version.clone(),
-            decisions: self.in_call().into_iter().map(|participant| RecordingDecision { participant, decision: decision_name(recording.decisions.get(&participant).copied()) }).collect(),
+            decisions: self
+                .in_call()
+                .into_iter()
+                .map(|participant| RecordingDecision {
+                    participant,
+                    decision: decision_name(recording.decisions.get(&participant).copied()),
+                })
+                .collect(),
         }
     }
 }

@@ -154,7 +154,13 @@ fn a_newcomer_pauses_the_recording_until_they_permit() {
 #[test]
 fn a_newcomer_between_consent_and_grant_keeps_the_recorder_out() {
     let mut room = call();
-    for event in [requested(), decided(1, Decision::Permit), decided(2, Decision::Permit), arrived(3, At::Lobby), Event::Happened(Happened::Admitted(who(3)))] {
+    for event in [
+        requested(),
+        decided(1, Decision::Permit),
+        decided(2, Decision::Permit),
+        arrived(3, At::Lobby),
+        Event::Happened(Happened::Admitted(who(3))),
+    ] {
         room.handle(event, NOW);
     }
     assert!(!room.handle(granted(), NOW).iter().any(|a| matches!(a, Action::Record(_))));
@@ -192,7 +198,8 @@ fn any_event() -> impl Strategy<Value = Event> {
         person.clone().prop_map(|n| Event::Happened(Happened::Admitted(who(n)))),
         person.clone().prop_map(|n| Event::Happened(Happened::Removed(who(n)))),
         Just(requested()),
-        (person, prop_oneof![Just(Decision::Permit), Just(Decision::Permit), Just(Decision::Deny), Just(Decision::Withdrawn)]).prop_map(|(n, d)| decided(n, d)),
+        (person, prop_oneof![Just(Decision::Permit), Just(Decision::Permit), Just(Decision::Deny), Just(Decision::Withdrawn)])
+            .prop_map(|(n, d)| decided(n, d)),
         Just(granted()),
         Just(Event::Happened(Happened::RecordingCut { recording: recording() })),
         Just(Event::RecordingFailed(recording())),

@@ -91,7 +91,7 @@ pub enum FromBrowser {
 #[serde(tag = "type", rename_all = "snake_case")]
 pub enum ToBrowser {
     /// Everything it may know.
-    Snapshot(Snapshot),
+    Snapshot(Box<Snapshot>),
     /// The answer to its offer.
     Answer {
         /// SDP.
@@ -278,7 +278,10 @@ mod tests {
 
     fn fixtures() -> Vec<Fixture> {
         let folder = concat!(env!("CARGO_MANIFEST_DIR"), "/tests/fixtures/signaling");
-        let files = fs::read_dir(folder).expect("fixtures").map(|file| file.expect("file").path()).filter(|path| path.extension().is_some_and(|e| e == "json"));
+        let files = fs::read_dir(folder)
+            .expect("fixtures")
+            .map(|file| file.expect("file").path())
+            .filter(|path| path.extension().is_some_and(|e| e == "json"));
         files.flat_map(|path| serde_json::from_str::<Vec<Fixture>>(&fs::read_to_string(&path).expect("text")).expect("fixtures")).collect()
     }
 
@@ -293,7 +296,17 @@ mod tests {
 
     #[test]
     fn what_is_not_a_message_is_refused() {
-        for bad in ["", "[]", "null", "{}", r#"{"type":"shout"}"#, r#"{"type":"offer"}"#, r#"{"type":"state","microphone":1}"#, "{\"type\":\"leave\"", &format!("{{\"type\":\"leave\",\"x\":\"{}\"}}", "a".repeat(MAX_MESSAGE))] {
+        for bad in [
+            "",
+            "[]",
+            "null",
+            "{}",
+            r#"{"type":"shout"}"#,
+            r#"{"type":"offer"}"#,
+            r#"{"type":"state","microphone":1}"#,
+            "{\"type\":\"leave\"",
+            &format!("{{\"type\":\"leave\",\"x\":\"{}\"}}", "a".repeat(MAX_MESSAGE)),
+        ] {
             assert!(parse(bad).is_none(), "{}", &bad[..bad.len().min(40)]);
         }
     }
@@ -301,14 +314,28 @@ mod tests {
     #[test]
     fn a_snapshot_has_the_members_the_fixtures_show() {
         let id = Uuid::from_u128(1);
-        let snapshot = ToBrowser::Snapshot(Snapshot {
+        let snapshot = ToBrowser::Snapshot(Box::new(Snapshot {
             consultation: ConsultationState { id: ConsultationId::from_uuid(id), status: "in_progress" },
-            own: Own { id: ParticipantId::from_uuid(id), role: Role::Patient, place: "lobby", may_admit: false, may_record: false, may_end: false },
-            participants: vec![Person { id: ParticipantId::from_uuid(id), name: "Sam".into(), role: Role::Patient, place: "lobby", presence: "connected", sending: Sending::default() }],
+            own: Own {
+                id: ParticipantId::from_uuid(id),
+                role: Role::Patient,
+                place: "lobby",
+                may_admit: false,
+                may_record: false,
+                may_end: false,
+            },
+            participants: vec![Person {
+                id: ParticipantId::from_uuid(id),
+                name: "Sam".into(),
+                role: Role::Patient,
+                place: "lobby",
+                presence: "connected",
+                sending: Sending::default(),
+            }],
             slots: vec![],
             recording: None,
             last_recording: None,
-        });
+        }));
         let shown = fixtures().into_iter().find(|f| f.message["type"] == "snapshot").expect("a snapshot").message;
         let ours = serde_json::to_value(&snapshot).expect("json");
         let names = |value: &Value| value.as_object().expect("object").keys().cloned().collect::<Vec<_>>();
@@ -320,9 +347,16 @@ mod tests {
     #[test]
     fn chat_says_who_it_is_from_whatever_the_sender_claims() {
         let from = ParticipantId::from_uuid(Uuid::from_u128(7));
-        let relayed: Value = serde_json::from_str(&relay_chat(from, r#"{"id":"a","text":"hello","from":"someone else"}"#).expect("good")).expect("json");
+        let relayed: Value =
+            serde_json::from_str(&relay_chat(from, r#"{"id":"a","text":"hello","from":"someone else"}"#).expect("good")).expect("json");
         assert_eq!(relayed, serde_json::json!({"id": "a", "from": from.to_string(), "text": "hello"}));
-        for bad in [r#"{"id":"a"}"#, r#"{"id":"a","text":""}"#, r#"{"id":"","text":"x"}"#, "hello", &format!(r#"{{"id":"a","text":"{}"}}"#, "x".repeat(2001))] {
+        for bad in [
+            r#"{"id":"a"}"#,
+            r#"{"id":"a","text":""}"#,
+            r#"{"id":"","text":"x"}"#,
+            "hello",
+            &format!(r#"{{"id":"a","text":"{}"}}"#, "x".repeat(2001)),
+        ] {
             assert!(relay_chat(from, bad).is_none());
         }
     }

@@ -13,7 +13,6 @@ struct Pages;
 ///
 /// # Errors
 /// 404 for a file that does not exist and for other methods.
-#[expect(clippy::unused_async, reason = "handlers are asynchronous")]
 pub async fn page_or_asset(request: HttpRequest) -> Result<HttpResponse, Problem> {
     if !matches!(*request.method(), Method::GET | Method::HEAD) {
         return Err(Problem::not_found());
@@ -29,7 +28,10 @@ pub async fn page_or_asset(request: HttpRequest) -> Result<HttpResponse, Problem
     };
     let file = Pages::get(name).ok_or_else(Problem::not_found)?;
     let kind = content_type(name);
-    Ok(HttpResponse::Ok().insert_header((header::CONTENT_TYPE, kind)).insert_header((header::CACHE_CONTROL, cache)).body(file.data.into_owned()))
+    Ok(HttpResponse::Ok()
+        .insert_header((header::CONTENT_TYPE, kind))
+        .insert_header((header::CACHE_CONTROL, cache))
+        .body(file.data.into_owned()))
 }
 
 fn content_type(name: &str) -> &'static str {

@@ -43,7 +43,7 @@ pub struct Wanted {
 
 /// A page of entries, newest first.
 #[derive(Serialize, ToSchema)]
-pub struct Entries {
+pub struct Page {
     entries: Vec<EntryView>,
     next_before: Option<u64>,
     size: u64,
@@ -77,7 +77,12 @@ pub struct EntryWithoutAgent(serde_json::Map<String, serde_json::Value>);
 impl From<FoundEntry> for EntryView {
     fn from(found: FoundEntry) -> Self {
         let Agent { kind, id, role, network } = found.entry.agent.clone();
-        Self { index: found.index, leaf_hash: found.leaf_hash, agent: AgentView { kind, id, name: found.agent_name, role, network }, entry: rest(&found.entry) }
+        Self {
+            index: found.index,
+            leaf_hash: found.leaf_hash,
+            agent: AgentView { kind, id, name: found.agent_name, role, network },
+            entry: rest(&found.entry),
+        }
     }
 }
 
@@ -104,15 +109,20 @@ pub struct Verification {
 }
 
 /// Search the log.
-#[utoipa::path(post, path = "/api/v1/audit/search", tag = "Audit", request_body = Wanted, responses((status = 200, body = Entries), (status = 401, body = ProblemBody), (status = 403, body = ProblemBody)))]
+#[utoipa::path(post, path = "/api/v1/audit/search", tag = "Audit", request_body = Wanted, responses((status = 200, body = Page), (status = 401, body = ProblemBody), (status = 403, body = ProblemBody)))]
 pub async fn search(request: HttpRequest, state: web::Data<State>, body: web::Json<Wanted>) -> Answer {
     let (caller, _) = caller::staff(&request, &state).await?;
     let permit = state.services.permit::<ReadAudit>(&caller).await?;
     let Wanted { text, action, outcome, from, to, before, limit } = body.into_inner();
     let filled = |value: Option<String>| value.map(|v| v.trim().to_owned()).filter(|v| !v.is_empty());
-    let wanted = Search { text: filled(text), event: filled(action), outcome: filled(outcome), from, to, before, limit: limit.unwrap_or(50) };
+    let wanted =
+        Search { text: filled(text), event: filled(action), outcome: filled(outcome), from, to, before, limit: limit.unwrap_or(50) };
     let found = state.services.search_audit(&permit, wanted).await?;
-    Ok(HttpResponse::Ok().json(Entries { entries: found.entries.into_iter().map(EntryView::from).collect(), next_before: found.next_before, size: found.size }))
+    Ok(HttpResponse::Ok().json(Page {
+        entries: found.entries.into_iter().map(EntryView::from).collect(),
+        next_before: found.next_before,
+        size: found.size,
+    }))
 }
 
 /// Recompute the tree from every entry and check it against every signed checkpoint.

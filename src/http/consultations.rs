@@ -112,7 +112,8 @@ pub async fn waiting(request: HttpRequest, state: web::Data<State>) -> Answer {
     let (caller, _) = caller::staff(&request, &state).await?;
     let permit = state.services.permit::<ListConsultations>(&caller).await?;
     let own = state.services.own_consultations(&permit).await?;
-    let waiting = own.into_iter().map(|id| WaitingIn { consultation_id: id, waiting: state.gateway.presence(id).waiting }).filter(|w| w.waiting > 0);
+    let waiting =
+        own.into_iter().map(|id| WaitingIn { consultation_id: id, waiting: state.gateway.presence(id).waiting }).filter(|w| w.waiting > 0);
     Ok(HttpResponse::Ok().json(Waiting { waiting: waiting.collect() }))
 }
 

@@ -127,7 +127,12 @@ pub async fn list(request: HttpRequest, state: web::Data<State>, id: web::Path<C
 
 /// Make a link for someone.
 #[utoipa::path(post, path = "/api/v1/consultations/{id}/invitations", tag = "Invitations", params(("id" = String, Path)), request_body = NewInvitation, responses((status = 201, body = InvitationView), (status = 410, body = ProblemBody), (status = 422, body = ProblemBody)))]
-pub async fn create(request: HttpRequest, state: web::Data<State>, id: web::Path<ConsultationId>, body: web::Json<NewInvitation>) -> Answer {
+pub async fn create(
+    request: HttpRequest,
+    state: web::Data<State>,
+    id: web::Path<ConsultationId>,
+    body: web::Json<NewInvitation>,
+) -> Answer {
     let caller = caller::anyone(&request, &state, *id).await?;
     let (permit, consultation) = state.services.permit_consultation::<ManageInvitations>(&caller, *id).await?;
     let NewInvitation { role, name_hint } = body.into_inner();

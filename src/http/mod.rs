@@ -1,5 +1,7 @@
 //! Floor 5: HTTP. The only place that knows `actix_web`; a handler extracts, asks a permit, calls one service and answers.
 
+#![expect(clippy::missing_errors_doc, reason = "every handler answers with a Problem; which ones is in the OpenAPI document")]
+
 pub mod accounts;
 pub mod assets;
 pub mod audit;
@@ -55,7 +57,9 @@ pub fn serve(state: State, listener: TcpListener, workers: usize) -> io::Result<
             .app_data(web::PayloadConfig::new(MAX_BODY))
             .app_data(web::JsonConfig::default().limit(MAX_BODY).error_handler(|error, _| Problem::from(error).into()))
             .app_data(web::PathConfig::default().error_handler(|_, _| Problem::not_found().into()))
-            .app_data(web::QueryConfig::default().error_handler(|_, _| Problem::malformed("The query of the address cannot be read.").into()))
+            .app_data(
+                web::QueryConfig::default().error_handler(|_, _| Problem::malformed("The query of the address cannot be read.").into()),
+            )
             .wrap(from_fn(guard::guard))
             .wrap(NormalizePath::new(TrailingSlash::MergeOnly))
             .configure(routes)

@@ -84,12 +84,8 @@ pub struct Ticket {
 pub async fn list(request: HttpRequest, state: web::Data<State>, id: web::Path<ConsultationId>) -> Answer {
     let caller = caller::anyone(&request, &state, *id).await?;
     let (permit, consultation) = state.services.permit_consultation::<ReadConsultation>(&caller, *id).await?;
-    let all = state.services.participants(&permit, &consultation).await?.into_iter().map(|OpenParticipant { participant: p, name }| ParticipantView {
-        id: p.id,
-        name,
-        role: p.role,
-        place: p.place,
-        joined_at: p.joined_at,
+    let all = state.services.participants(&permit, &consultation).await?.into_iter().map(|OpenParticipant { participant: p, name }| {
+        ParticipantView { id: p.id, name, role: p.role, place: p.place, joined_at: p.joined_at }
     });
     Ok(HttpResponse::Ok().json(Participants { participants: all.collect() }))
 }
@@ -111,7 +107,12 @@ pub async fn myself(request: HttpRequest, state: web::Data<State>, id: web::Path
 
 /// Say one's name and come to the lobby.
 #[utoipa::path(put, path = "/api/v1/consultations/{id}/participants/me", tag = "Participants", params(("id" = String, Path)), request_body = Introduction, responses((status = 200, body = Myself), (status = 410, body = ProblemBody), (status = 422, body = ProblemBody)))]
-pub async fn introduce(request: HttpRequest, state: web::Data<State>, id: web::Path<ConsultationId>, body: web::Json<Introduction>) -> Answer {
+pub async fn introduce(
+    request: HttpRequest,
+    state: web::Data<State>,
+    id: web::Path<ConsultationId>,
+    body: web::Json<Introduction>,
+) -> Answer {
     let caller = caller::anyone(&request, &state, *id).await?;
     let (permit, consultation) = state.services.permit_consultation::<JoinConsultation>(&caller, *id).await?;
     let me = state.services.introduce(&permit, &consultation, &body.name, &body.language).await?;

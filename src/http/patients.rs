@@ -67,7 +67,8 @@ pub async fn create(request: HttpRequest, state: web::Data<State>, body: web::Js
     let permit = state.services.permit::<CreatePatient>(&caller).await?;
     let NewPatient { identifier, name, birth_date, language, call_back_number } = body.into_inner();
     let call_back_number = call_back_number.map(|n| n.trim().to_owned()).filter(|n| !n.is_empty());
-    let details = PatientDetails { identifier: identifier.trim().to_owned(), name: name.trim().to_owned(), birth_date, language, call_back_number };
+    let details =
+        PatientDetails { identifier: identifier.trim().to_owned(), name: name.trim().to_owned(), birth_date, language, call_back_number };
     let patient = state.services.create_patient(&permit, details).await?;
     Ok(HttpResponse::Created().json(PatientView::from(patient)))
 }

@@ -93,7 +93,11 @@ pub async fn media(request: HttpRequest, state: web::Data<State>, path: web::Pat
     if end - start < length {
         answer.insert_header((header::CONTENT_RANGE, format!("bytes {start}-{}/{length}", end - 1)));
     }
-    Ok(answer.insert_header((header::CONTENT_TYPE, WEBM)).insert_header((header::ACCEPT_RANGES, "bytes")).insert_header((header::CACHE_CONTROL, "no-store")).body(bytes))
+    Ok(answer
+        .insert_header((header::CONTENT_TYPE, WEBM))
+        .insert_header((header::ACCEPT_RANGES, "bytes"))
+        .insert_header((header::CACHE_CONTROL, "no-store"))
+        .body(bytes))
 }
 
 /// First and last byte that the request asks for. What cannot be read as one range is answered from the start.

@@ -125,27 +125,48 @@ impl From<ServiceError> for Problem {
             ServiceError::Unauthenticated => Self::new(S::UNAUTHORIZED, "UNAUTHENTICATED", "Sign in, or open your invitation link, first."),
             ServiceError::SignInExpired => Self::new(S::UNAUTHORIZED, "SIGN_IN_EXPIRED", "Your sign-in has expired. Sign in again."),
             ServiceError::SignInFailed => Self::new(S::UNAUTHORIZED, "SIGN_IN_FAILED", "The username or the password is not right."),
-            ServiceError::Throttled(wait) => {
-                Self { retry_after: Some(wait.as_secs().max(1)), ..Self::new(S::TOO_MANY_REQUESTS, "THROTTLED", "There were too many tries. Wait a while and try again.") }
-            }
+            ServiceError::Throttled(wait) => Self {
+                retry_after: Some(wait.as_secs().max(1)),
+                ..Self::new(S::TOO_MANY_REQUESTS, "THROTTLED", "There were too many tries. Wait a while and try again.")
+            },
             ServiceError::NotFound(what) => Self::new(S::NOT_FOUND, "NOT_FOUND", format!("There is no such {what}.")),
-            ServiceError::InvitationUnknown => {
-                Self::new(S::NOT_FOUND, "INVITATION_UNKNOWN", "This link is not one of ours, or it was replaced by a newer one. Ask the clinic for a new link.")
+            ServiceError::InvitationUnknown => Self::new(
+                S::NOT_FOUND,
+                "INVITATION_UNKNOWN",
+                "This link is not one of ours, or it was replaced by a newer one. Ask the clinic for a new link.",
+            ),
+            ServiceError::Invitation(Refusal::Used) => Self::new(
+                S::CONFLICT,
+                "INVITATION_USED",
+                "This link was used in another browser already. Go back to that browser, or ask the clinic for a new link.",
+            ),
+            ServiceError::Invitation(Refusal::Expired) => {
+                Self::new(S::GONE, "INVITATION_EXPIRED", "This link has expired. Ask the clinic for a new one.")
             }
-            ServiceError::Invitation(Refusal::Used) => {
-                Self::new(S::CONFLICT, "INVITATION_USED", "This link was used in another browser already. Go back to that browser, or ask the clinic for a new link.")
+            ServiceError::Invitation(Refusal::Cancelled) => {
+                Self::new(S::GONE, "INVITATION_CANCELLED", "This invitation was cancelled. Ask the clinic if that is a surprise.")
             }
-            ServiceError::Invitation(Refusal::Expired) => Self::new(S::GONE, "INVITATION_EXPIRED", "This link has expired. Ask the clinic for a new one."),
-            ServiceError::Invitation(Refusal::Cancelled) => Self::new(S::GONE, "INVITATION_CANCELLED", "This invitation was cancelled. Ask the clinic if that is a surprise."),
             ServiceError::ConsultationEnded => Self::new(S::GONE, "CONSULTATION_ENDED", "This consultation is over."),
             ServiceError::Conflict(detail) => Self::new(S::CONFLICT, "CONFLICT", detail),
-            ServiceError::ConsentMismatch => Self::new(S::CONFLICT, "CONSENT_MISMATCH", "The decision does not fit a recording that can still be decided about, or the words in force."),
-            ServiceError::Validation(fields) => Self { fields, ..Self::new(S::UNPROCESSABLE_ENTITY, "VALIDATION", "Some fields cannot be accepted.") },
+            ServiceError::ConsentMismatch => Self::new(
+                S::CONFLICT,
+                "CONSENT_MISMATCH",
+                "The decision does not fit a recording that can still be decided about, or the words in force.",
+            ),
+            ServiceError::Validation(fields) => {
+                Self { fields, ..Self::new(S::UNPROCESSABLE_ENTITY, "VALIDATION", "Some fields cannot be accepted.") }
+            }
             ServiceError::KeyDestroyed => Self::new(S::GONE, "KEY_DESTROYED", "The keys were destroyed; nobody can read this any more."),
-            ServiceError::Integrity => Self::new(S::INTERNAL_SERVER_ERROR, "INTEGRITY", "What is stored is not what was written. Nothing of it was released."),
+            ServiceError::Integrity => {
+                Self::new(S::INTERNAL_SERVER_ERROR, "INTEGRITY", "What is stored is not what was written. Nothing of it was released.")
+            }
             ServiceError::AuditUnavailable { nothing_happened } => Self {
                 outcome: Some(if nothing_happened { "none" } else { "unknown" }),
-                ..Self::new(S::SERVICE_UNAVAILABLE, "AUDIT_UNAVAILABLE", "The audit log cannot take an entry at present, so nothing is done without it. Try again.")
+                ..Self::new(
+                    S::SERVICE_UNAVAILABLE,
+                    "AUDIT_UNAVAILABLE",
+                    "The audit log cannot take an entry at present, so nothing is done without it. Try again.",
+                )
             },
             ServiceError::Storage(cause) => {
                 tracing::error!(%cause, "storage failed");
@@ -161,7 +182,11 @@ impl From<ServiceError> for Problem {
 
 impl Problem {
     fn internal() -> Self {
-        Self::new(StatusCode::INTERNAL_SERVER_ERROR, "INTERNAL", "Something went wrong on the server. The request's id helps to find out what.")
+        Self::new(
+            StatusCode::INTERNAL_SERVER_ERROR,
+            "INTERNAL",
+            "Something went wrong on the server. The request's id helps to find out what.",
+        )
     }
 }
 

@@ -40,7 +40,8 @@ pub async fn open(request: HttpRequest, body: web::Payload, state: web::Data<Sta
     if callers.is_empty() {
         return Err(ServiceError::Unauthenticated.into());
     }
-    let (mut answer, session, messages) = actix_ws::handle(&request, body).map_err(|_| Problem::malformed("This address takes a WebSocket only."))?;
+    let (mut answer, session, messages) =
+        actix_ws::handle(&request, body).map_err(|_| Problem::malformed("This address takes a WebSocket only."))?;
     let offered = request.headers().get(header::SEC_WEBSOCKET_PROTOCOL).and_then(|p| p.to_str().ok());
     if offered.is_some_and(|all| all.split(',').any(|one| one.trim() == SUBPROTOCOL)) {
         answer.headers_mut().insert(header::SEC_WEBSOCKET_PROTOCOL, HeaderValue::from_static(SUBPROTOCOL));
@@ -69,7 +70,11 @@ async fn converse(state: web::Data<State>, callers: Vec<Caller>, mut session: Se
 }
 
 /// Waits for `hello` and uses its ticket up.
-async fn greet(state: &State, callers: &[Caller], messages: &mut MessageStream) -> Result<crate::services::participants::Admission, Option<Close>> {
+async fn greet(
+    state: &State,
+    callers: &[Caller],
+    messages: &mut MessageStream,
+) -> Result<crate::services::participants::Admission, Option<Close>> {
     loop {
         match messages.next().await {
             Some(Ok(Message::Text(text))) => {

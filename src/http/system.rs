@@ -37,6 +37,6 @@ pub async fn public_config(state: web::Data<State>) -> Answer {
 
 /// Whether the server can serve: it can if the audit log can be read.
 pub async fn health(state: web::Data<State>) -> Answer {
-    state.services.checkpoint().await?;
+    state.services.well().await?;
     Ok(HttpResponse::Ok().content_type("text/plain; charset=utf-8").body("ok\n"))
 }

@@ -5,7 +5,8 @@
 use crate::domain::access::{ACTIONS, Actor, DecisionPoint, Resource, Verdict};
 use crate::policy::bundle::Bundle;
 use cedar_policy::{
-    Authorizer, Context, Decision, Entities, Entity, EntityId, EntityTypeName, EntityUid, PolicyId, PolicySet, Request, RestrictedExpression, Schema, ValidationMode, Validator,
+    Authorizer, Context, Decision, Entities, Entity, EntityId, EntityTypeName, EntityUid, PolicyId, PolicySet, Request,
+    RestrictedExpression, Schema, ValidationMode, Validator,
 };
 use std::collections::{HashMap, HashSet};
 use std::str::FromStr;
@@ -22,9 +23,10 @@ const TYPES: [&str; 8] = ["Clinic", "System", "Anonymous", "Account", "Consultat
 
 impl AccessPolicies {
     /// Parses and validates policy files against the one schema among them; the error names the file.
-    pub(super) fn parse<'a>(files: impl Iterator<Item = (&'a str, &'a str)> + Clone) -> Result<Self, (String, String)> {
+    pub(super) fn parse<'a>(files: &(impl Iterator<Item = (&'a str, &'a str)> + Clone)) -> Result<Self, (String, String)> {
         let ended = |ending: &'static str| files.clone().filter(move |(path, _)| path.ends_with(ending));
-        let (schema_path, schema_text) = ended(".cedarschema").next().ok_or_else(|| ("access/".to_owned(), "there is no schema".to_owned()))?;
+        let (schema_path, schema_text) =
+            ended(".cedarschema").next().ok_or_else(|| ("access/".to_owned(), "there is no schema".to_owned()))?;
         let (schema, _) = Schema::from_cedarschema_str(schema_text).map_err(|e| (schema_path.to_owned(), e.to_string()))?;
         let validator = Validator::new(schema);
         let mut policies = PolicySet::new();
@@ -74,9 +76,10 @@ impl AccessPolicies {
         let (uid, attributes) = match actor {
             Actor::Anonymous => (self.uid("Anonymous", "anonymous")?, HashMap::new()),
             Actor::System => (self.uid("System", "bedside")?, HashMap::new()),
-            Actor::Account { id, role, .. } => {
-                (self.uid("Account", &id.to_string())?, HashMap::from([("role".to_owned(), RestrictedExpression::new_string(role.as_str().to_owned()))]))
-            }
+            Actor::Account { id, role, .. } => (
+                self.uid("Account", &id.to_string())?,
+                HashMap::from([("role".to_owned(), RestrictedExpression::new_string(role.as_str().to_owned()))]),
+            ),
             Actor::Participant { id, role, consultation } => {
                 let consultation = self.uid("Consultation", &consultation.to_string())?;
                 let attributes = HashMap::from([
@@ -95,7 +98,10 @@ impl AccessPolicies {
             Resource::Clinic => (self.uid("Clinic", "clinic")?, HashMap::new()),
             Resource::Consultation { id, practitioner } => {
                 let practitioner = self.uid("Account", &practitioner.to_string())?;
-                (self.uid("Consultation", &id.to_string())?, HashMap::from([("practitioner".to_owned(), RestrictedExpression::new_entity_uid(practitioner))]))
+                (
+                    self.uid("Consultation", &id.to_string())?,
+                    HashMap::from([("practitioner".to_owned(), RestrictedExpression::new_entity_uid(practitioner))]),
+                )
             }
             Resource::Recording { id, consultation, practitioner, all_consented } => {
                 let attributes = HashMap::from([
@@ -135,11 +141,18 @@ mod tests {
     }
 
     fn participant(of: u128) -> Actor {
-        Actor::Participant { id: ParticipantId::from_uuid(Uuid::from_u128(50)), role: Role::Patient, consultation: ConsultationId::from_uuid(Uuid::from_u128(of)) }
+        Actor::Participant {
+            id: ParticipantId::from_uuid(Uuid::from_u128(50)),
+            role: Role::Patient,
+            consultation: ConsultationId::from_uuid(Uuid::from_u128(of)),
+        }
     }
 
     fn consultation(n: u128, practitioner: u128) -> Resource {
-        Resource::Consultation { id: ConsultationId::from_uuid(Uuid::from_u128(n)), practitioner: AccountId::from_uuid(Uuid::from_u128(practitioner)) }
+        Resource::Consultation {
+            id: ConsultationId::from_uuid(Uuid::from_u128(n)),
+            practitioner: AccountId::from_uuid(Uuid::from_u128(practitioner)),
+        }
     }
 
     fn recording(of: u128, practitioner: u128, all_consented: bool) -> Resource {
@@ -156,7 +169,14 @@ mod tests {
         let policies = shipped();
         let plays = |actor: &Actor| policies.access().allows(actor, "play_recording", &recording(9, 1, true));
         assert!(plays(&account(1, AccountRole::Clinician)));
-        for other in [account(2, AccountRole::Clinician), account(1, AccountRole::Auditor), account(1, AccountRole::Administrator), participant(9), Actor::System, Actor::Anonymous] {
+        for other in [
+            account(2, AccountRole::Clinician),
+            account(1, AccountRole::Auditor),
+            account(1, AccountRole::Administrator),
+            participant(9),
+            Actor::System,
+            Actor::Anonymous,
+        ] {
             assert!(!plays(&other), "{other:?}");
         }
     }
@@ -186,10 +206,19 @@ mod tests {
     #[test]
     fn every_operation_is_allowed_to_someone_and_an_anonymous_caller_may_do_none() {
         let policies = shipped();
-        let actors = [account(1, AccountRole::Clinician), account(1, AccountRole::Auditor), account(1, AccountRole::Administrator), participant(9), Actor::System];
+        let actors = [
+            account(1, AccountRole::Clinician),
+            account(1, AccountRole::Auditor),
+            account(1, AccountRole::Administrator),
+            participant(9),
+            Actor::System,
+        ];
         let resources = [Resource::Clinic, consultation(9, 1), recording(9, 1, true)];
         for action in ACTIONS {
-            assert!(actors.iter().any(|a| resources.iter().any(|r| policies.access().allows(a, action, r))), "{action} is a dead operation");
+            assert!(
+                actors.iter().any(|a| resources.iter().any(|r| policies.access().allows(a, action, r))),
+                "{action} is a dead operation"
+            );
             assert!(resources.iter().all(|r| !policies.access().allows(&Actor::Anonymous, action, r)), "{action} is open to anyone");
         }
     }

@@ -121,10 +121,13 @@ impl Bundle {
     pub fn check(files: Files) -> Result<Self, BundleError> {
         let invalid = |path: &str, reason: String| BundleError::Invalid { path: path.to_owned(), reason };
         let under = |prefix: &'static str| files.iter().filter(move |(path, _)| path.starts_with(prefix));
-        let access = AccessPolicies::parse(under("access/")).map_err(|(path, reason)| invalid(&path, reason))?;
-        let consent_texts = under("consent/").map(|(path, text)| ConsentText::parse(path, text).map_err(|reason| invalid(path, reason))).collect::<Result<Vec<_>, _>>()?;
+        let access = AccessPolicies::parse(&under("access/")).map_err(|(path, reason)| invalid(&path, reason))?;
+        let consent_texts = under("consent/")
+            .map(|(path, text)| ConsentText::parse(path, text).map_err(|reason| invalid(path, reason)))
+            .collect::<Result<Vec<_>, _>>()?;
         let need = |path: &'static str| under(path).next().map(|(_, text)| text).ok_or_else(|| invalid(path, "is missing".to_owned()));
-        let retention: Retention = toml::from_str(need("retention.toml")?).map_err(|e| invalid("retention.toml", e.message().to_owned()))?;
+        let retention: Retention =
+            toml::from_str(need("retention.toml")?).map_err(|e| invalid("retention.toml", e.message().to_owned()))?;
         for class in &retention.class {
             if class.keep_days == 0 {
                 return Err(invalid("retention.toml", format!("class {} keeps nothing: keep_days must be at least 1", class.class)));
@@ -135,7 +138,8 @@ impl Bundle {
                 return Err(invalid(&text.path, format!("retention class {} is not in the schedule", text.retention_class)));
             }
         }
-        let notices: BTreeMap<String, Notice> = toml::from_str(need("notice.toml")?).map_err(|e| invalid("notice.toml", e.message().to_owned()))?;
+        let notices: BTreeMap<String, Notice> =
+            toml::from_str(need("notice.toml")?).map_err(|e| invalid("notice.toml", e.message().to_owned()))?;
         if !notices.contains_key("en") {
             return Err(invalid("notice.toml", "the English notice is missing".to_owned()));
         }

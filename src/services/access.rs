@@ -22,9 +22,14 @@ impl Services {
     ///
     /// # Errors
     /// [`ServiceError::Scope`] for a participant of another one; [`ServiceError::NotFound`]; [`ServiceError::Denied`]. All audited but the second.
-    pub async fn permit_consultation<O: Operation>(&self, caller: &Caller, id: ConsultationId) -> Result<(Permit<O>, Consultation), ServiceError> {
+    pub async fn permit_consultation<O: Operation>(
+        &self,
+        caller: &Caller,
+        id: ConsultationId,
+    ) -> Result<(Permit<O>, Consultation), ServiceError> {
         self.in_scope(caller, id, O::ACTION).await?;
-        let consultation = consultations::lookup(self.database.read().await?.tx(), id).await?.ok_or(ServiceError::NotFound("consultation"))?;
+        let consultation =
+            consultations::lookup(self.database.read().await?.tx(), id).await?.ok_or(ServiceError::NotFound("consultation"))?;
         let permit = self.permit_on(caller, Resource::Consultation { id, practitioner: consultation.practitioner }).await?;
         Ok((permit, consultation))
     }
@@ -37,12 +42,14 @@ impl Services {
         let (recording, practitioner) = {
             let mut read = self.database.read().await?;
             let recording = recordings::lookup(read.tx(), id).await?.ok_or(ServiceError::NotFound("recording"))?;
-            let consultation = consultations::lookup(read.tx(), recording.consultation).await?.ok_or(ServiceError::NotFound("consultation"))?;
+            let consultation =
+                consultations::lookup(read.tx(), recording.consultation).await?.ok_or(ServiceError::NotFound("consultation"))?;
             (recording, consultation.practitioner)
         };
         self.in_scope(caller, recording.consultation, O::ACTION).await?;
         // a recording that ever started did so with everyone's consent: nothing else can start one
-        let resource = Resource::Recording { id, consultation: recording.consultation, practitioner, all_consented: recording.started_at.is_some() };
+        let resource =
+            Resource::Recording { id, consultation: recording.consultation, practitioner, all_consented: recording.started_at.is_some() };
         Ok((self.permit_on(caller, resource).await?, recording))
     }
 
@@ -54,7 +61,9 @@ impl Services {
                 match resource {
                     Resource::Clinic => {}
                     Resource::Consultation { id, .. } => entry = entry.about("consultation", id),
-                    Resource::Recording { id, consultation, .. } => entry = entry.about("recording", id).about("consultation", consultation),
+                    Resource::Recording { id, consultation, .. } => {
+                        entry = entry.about("recording", id).about("consultation", consultation);
+                    }
                 }
                 self.record(entry).await?;
                 Err(denial.into())
@@ -65,7 +74,12 @@ impl Services {
     async fn in_scope(&self, caller: &Caller, id: ConsultationId, operation: &'static str) -> Result<(), ServiceError> {
         match caller.actor {
             Actor::Participant { consultation, .. } if consultation != id => {
-                let entry = self.entry(Event::AccessDenied, caller)?.ended(Outcome::Denied).with("operation", operation).with("reason", "scope").about("consultation", id);
+                let entry = self
+                    .entry(Event::AccessDenied, caller)?
+                    .ended(Outcome::Denied)
+                    .with("operation", operation)
+                    .with("reason", "scope")
+                    .about("consultation", id);
                 self.record(entry).await?;
                 Err(ServiceError::Scope)
             }

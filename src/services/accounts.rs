@@ -25,10 +25,19 @@ impl Services {
     ///
     /// # Errors
     /// [`ServiceError::Validation`] for a username that cannot be.
-    pub async fn ensure_account(&self, username: &str, display_name: &str, role: AccountRole, password: Secret) -> Result<AccountId, ServiceError> {
+    pub async fn ensure_account(
+        &self,
+        username: &str,
+        display_name: &str,
+        role: AccountRole,
+        password: Secret,
+    ) -> Result<AccountId, ServiceError> {
         let username = username.trim().to_lowercase();
         if !(2..=64).contains(&username.len()) || !username.bytes().all(|b| b.is_ascii_alphanumeric() || b"._-@".contains(&b)) {
-            return Err(ServiceError::Validation(vec![FieldError { name: "username", message: "must be 2 to 64 letters, digits, dots, dashes or @" }]));
+            return Err(ServiceError::Validation(vec![FieldError {
+                name: "username",
+                message: "must be 2 to 64 letters, digits, dots, dashes or @",
+            }]));
         }
         let existing = accounts::by_username(self.database.read().await?.tx(), &username).await?;
         if let Some(account) = &existing
@@ -43,8 +52,16 @@ impl Services {
             account.id
         } else {
             let id = AccountId::from_uuid(self.new_uuid()?);
-            let account =
-                Account { id, username, display_name: display_name.to_owned(), role, active: true, password_hash, created_at: self.now(), last_sign_in_at: None };
+            let account = Account {
+                id,
+                username,
+                display_name: display_name.to_owned(),
+                role,
+                active: true,
+                password_hash,
+                created_at: self.now(),
+                last_sign_in_at: None,
+            };
             accounts::insert(tx.tx(), &account).await?;
             id
         };

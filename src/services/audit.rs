@@ -7,9 +7,9 @@ use crate::domain::access::{ExportAudit, Permit, ReadAudit};
 use crate::domain::audit::{Entry, Event, Outcome};
 use crate::services::Services;
 use crate::services::error::ServiceError;
+use crate::storage::accounts;
 use crate::storage::audit::{self, Search, StoredCheckpoint};
 use crate::storage::database::Tx;
-use crate::storage::accounts;
 use serde::{Deserialize, Serialize};
 use std::collections::HashMap;
 
@@ -99,24 +99,32 @@ impl Services {
     /// If it cannot be read or the search not audited.
     pub async fn search_audit(&self, permit: &Permit<ReadAudit>, wanted: Search) -> Result<Found, ServiceError> {
         let limit = wanted.limit.clamp(1, 200);
-        let narrowed = [wanted.text.is_some(), wanted.event.is_some(), wanted.outcome.is_some(), wanted.from.is_some(), wanted.to.is_some()];
+        let narrowed =
+            [wanted.text.is_some(), wanted.event.is_some(), wanted.outcome.is_some(), wanted.from.is_some(), wanted.to.is_some()];
         let page = Search { limit: limit + 1, ..wanted };
+        // first on the record: once a checkpoint covers it, everything that happened before has its place and can be found
+        self.record(self.entry(Event::AuditSearched, permit.caller())?.with("narrowed_by", narrowed.iter().filter(|n| **n).count()))
+            .await?;
         let (mut entries, size) = {
             let mut read = self.database.read().await?;
-            let names: HashMap<String, String> = accounts::all(read.tx()).await?.into_iter().map(|a| (a.id.to_string(), a.display_name)).collect();
+            let names: HashMap<String, String> =
+                accounts::all(read.tx()).await?.into_iter().map(|a| (a.id.to_string(), a.display_name)).collect();
             let mut entries = Vec::new();
             for stored in audit::search(read.tx(), &page).await? {
                 let entry: Entry = serde_json::from_str(&stored.body).map_err(|_| ServiceError::Integrity)?;
                 let agent_name = entry.agent.id.as_ref().and_then(|id| names.get(id)).cloned();
-                entries.push(FoundEntry { index: stored.index.unwrap_or(0), leaf_hash: hex(&leaf_hash(stored.body.as_bytes())), entry, agent_name });
+                entries.push(FoundEntry {
+                    index: stored.index.unwrap_or(0),
+                    leaf_hash: hex(&leaf_hash(stored.body.as_bytes())),
+                    entry,
+                    agent_name,
+                });
             }
             (entries, audit::latest_checkpoint(read.tx()).await?.map_or(0, |c| c.size))
         };
         let more = entries.len() > limit as usize;
         entries.truncate(limit as usize);
         let next_before = entries.last().filter(|_| more).map(|entry| entry.index);
-        let entry = self.entry(Event::AuditSearched, permit.caller())?.with("found", entries.len()).with("narrowed_by", narrowed.iter().filter(|n| **n).count());
-        self.record(entry).await?;
         Ok(Found { entries, next_before, size })
     }
 
@@ -130,7 +138,11 @@ impl Services {
             self.verify(read.tx()).await?
         };
         let outcome = if verified.first_bad.is_some() { Outcome::Failure } else { Outcome::Success };
-        let mut entry = self.entry(Event::AuditVerified, permit.caller())?.ended(outcome).with("size", verified.size).with("root", verified.root_hash.as_str());
+        let mut entry = self
+            .entry(Event::AuditVerified, permit.caller())?
+            .ended(outcome)
+            .with("size", verified.size)
+            .with("root", verified.root_hash.as_str());
         if let Some(bad) = &verified.first_bad {
             entry = entry.with("first_bad", bad.index);
         }
@@ -158,7 +170,8 @@ impl Services {
         while from < checkpoint.size {
             let to = (from + PAGE).min(checkpoint.size);
             for stored in audit::range(read.tx(), from, to).await? {
-                let line = ExportLine { index: stored.index.unwrap_or(0), leaf_hash: hex(&leaf_hash(stored.body.as_bytes())), body: stored.body };
+                let line =
+                    ExportLine { index: stored.index.unwrap_or(0), leaf_hash: hex(&leaf_hash(stored.body.as_bytes())), body: stored.body };
                 push(serde_json::to_string(&line))?;
             }
             from = to;
@@ -173,6 +186,15 @@ impl Services {
     /// [`ServiceError::NotFound`] before the first.
     pub async fn checkpoint(&self) -> Result<StoredCheckpoint, ServiceError> {
         audit::latest_checkpoint(self.database.read().await?.tx()).await?.ok_or(ServiceError::NotFound("checkpoint"))
+    }
+
+    /// Whether the log can be read.
+    ///
+    /// # Errors
+    /// [`ServiceError::AuditUnavailable`] if it cannot.
+    pub async fn well(&self) -> Result<(), ServiceError> {
+        audit::latest_checkpoint(self.database.read().await?.tx()).await?;
+        Ok(())
     }
 
     async fn verify(&self, tx: &mut Tx) -> Result<Verified, ServiceError> {
@@ -265,7 +287,8 @@ pub fn verify_export(text: &str, trusted_key: Option<&str>) -> Result<(u64, Stri
     let mut tree = Frontier::new(0, Hashes::default());
     for index in 0..head.size {
         let (number, text) = lines.next().ok_or_else(|| ExportError::Entry { index, reason: "the entry is missing".to_owned() })?;
-        let line: ExportLine = serde_json::from_str(text).map_err(|_| ExportError::Entry { index, reason: format!("line {number} is not an entry") })?;
+        let line: ExportLine =
+            serde_json::from_str(text).map_err(|_| ExportError::Entry { index, reason: format!("line {number} is not an entry") })?;
         if line.index != index {
             return Err(ExportError::Entry { index, reason: "the entry is missing or out of order".to_owned() });
         }

@@ -34,10 +34,19 @@ impl Services {
     /// # Errors
     /// [`ServiceError::ConsentMismatch`] if the recording is closed or these are not the words in force; [`ServiceError::NotFound`] if the
     /// caller is not in the call.
-    pub async fn decide(&self, permit: &Permit<DecideConsent>, recording: Recording, decision: Decision, shown: TextShown) -> Result<(), ServiceError> {
+    pub async fn decide(
+        &self,
+        permit: &Permit<DecideConsent>,
+        recording: Recording,
+        decision: Decision,
+        shown: TextShown,
+    ) -> Result<(), ServiceError> {
         let bundle = self.policy().bundle;
-        let in_force = bundle.newest_version(RECORDING_TEXT).and_then(|version| bundle.consent_text(RECORDING_TEXT, version, &shown.language));
-        let words_fit = in_force.is_some_and(|t| t.text == shown.text && t.version == shown.version && t.language == shown.language && t.digest == shown.digest);
+        let in_force =
+            bundle.newest_version(RECORDING_TEXT).and_then(|version| bundle.consent_text(RECORDING_TEXT, version, &shown.language));
+        let words_fit = in_force.is_some_and(|t| {
+            t.text == shown.text && t.version == shown.version && t.language == shown.language && t.digest == shown.digest
+        });
         if !words_fit || !recording.state.is_open() || decision == Decision::Withdrawn {
             return Err(ServiceError::ConsentMismatch);
         }
@@ -61,7 +70,13 @@ impl Services {
         self.write_decision(permit, recording, Decision::Withdrawn, shown).await
     }
 
-    async fn write_decision(&self, permit: &Permit<DecideConsent>, recording: Recording, decision: Decision, shown: TextShown) -> Result<(), ServiceError> {
+    async fn write_decision(
+        &self,
+        permit: &Permit<DecideConsent>,
+        recording: Recording,
+        decision: Decision,
+        shown: TextShown,
+    ) -> Result<(), ServiceError> {
         let who = self.decider(self.database.read().await?.tx(), permit.caller(), &recording).await?;
         let happened = Happened::Decided { recording: recording.id, participant: who, decision };
         let stops = decision != Decision::Permit;
@@ -93,7 +108,10 @@ impl Services {
             let state = if was == State::Requested { State::Refused } else { State::Stopped };
             recordings::update(tx.tx(), &Recording { state, stopped_at: Some(now), ..current }).await?;
             if was != State::Requested {
-                let entry = self.entry(Event::RecordingStopped, permit.caller())?.about("recording", recording.id).about("consultation", recording.consultation);
+                let entry = self
+                    .entry(Event::RecordingStopped, permit.caller())?
+                    .about("recording", recording.id)
+                    .about("consultation", recording.consultation);
                 entries.push(entry.with("reason", decision.as_str()));
             }
         }
@@ -108,7 +126,8 @@ impl Services {
     }
 
     async fn decider(&self, tx: &mut Tx, caller: &Caller, recording: &Recording) -> Result<ParticipantId, ServiceError> {
-        let consultation = crate::storage::consultations::lookup(tx, recording.consultation).await?.ok_or(ServiceError::NotFound("consultation"))?;
+        let consultation =
+            crate::storage::consultations::lookup(tx, recording.consultation).await?.ok_or(ServiceError::NotFound("consultation"))?;
         let participant = self.own_participant(tx, caller, &consultation).await?.ok_or(ServiceError::NotFound("participant"))?;
         if participant.place != Place::InCall {
             return Err(ServiceError::Conflict("Only someone in the call decides about its recording."));

@@ -38,7 +38,12 @@ impl Services {
     ///
     /// # Errors
     /// [`ServiceError::NotFound`] for an unknown patient.
-    pub async fn create_consultation(&self, permit: &Permit<CreateConsultation>, patient: PatientId, starts_at: Option<Timestamp>) -> Result<OpenConsultation, ServiceError> {
+    pub async fn create_consultation(
+        &self,
+        permit: &Permit<CreateConsultation>,
+        patient: PatientId,
+        starts_at: Option<Timestamp>,
+    ) -> Result<OpenConsultation, ServiceError> {
         let practitioner = permit.account().ok_or(ServiceError::Unauthenticated)?;
         let now = self.now();
         let consultation = Consultation {
@@ -55,7 +60,9 @@ impl Services {
         }
         consultations::insert(tx.tx(), &consultation).await?;
         let open = self.open_consultation(tx.tx(), consultation).await?;
-        let about = |event| Ok::<_, ServiceError>(self.entry(event, permit.caller())?.about("consultation", open.consultation.id).about("patient", patient));
+        let about = |event| {
+            Ok::<_, ServiceError>(self.entry(event, permit.caller())?.about("consultation", open.consultation.id).about("patient", patient))
+        };
         let mut entries = vec![about(Event::ConsultationCreated)?];
         if starts_at.is_none() {
             entries.push(about(Event::ConsultationStarted)?);
@@ -95,13 +102,20 @@ impl Services {
     ///
     /// # Errors
     /// If it cannot be read or the read not audited.
-    pub async fn consultation(&self, permit: &Permit<ReadConsultation>, consultation: Consultation) -> Result<OpenConsultation, ServiceError> {
+    pub async fn consultation(
+        &self,
+        permit: &Permit<ReadConsultation>,
+        consultation: Consultation,
+    ) -> Result<OpenConsultation, ServiceError> {
         let id = consultation.id;
         let open = {
             let mut read = self.database.read().await?;
             self.open_consultation(read.tx(), consultation).await?
         };
-        self.record(self.entry(Event::ConsultationRead, permit.caller())?.about("consultation", id).about("patient", open.consultation.patient)).await?;
+        self.record(
+            self.entry(Event::ConsultationRead, permit.caller())?.about("consultation", id).about("patient", open.consultation.patient),
+        )
+        .await?;
         Ok(open)
     }
 
@@ -109,7 +123,12 @@ impl Services {
     ///
     /// # Errors
     /// [`ServiceError::Conflict`] if its state does not allow it.
-    pub async fn change_consultation(&self, permit: &Permit<ManageConsultation>, consultation: Consultation, transition: Transition) -> Result<OpenConsultation, ServiceError> {
+    pub async fn change_consultation(
+        &self,
+        permit: &Permit<ManageConsultation>,
+        consultation: Consultation,
+        transition: Transition,
+    ) -> Result<OpenConsultation, ServiceError> {
         let changed = self.transition(permit.caller(), consultation, transition).await?;
         let mut read = self.database.read().await?;
         self.open_consultation(read.tx(), changed).await

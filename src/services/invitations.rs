@@ -67,7 +67,11 @@ impl Services {
     ///
     /// # Errors
     /// If they cannot be read.
-    pub async fn invitations(&self, permit: &Permit<ReadConsultation>, consultation: &Consultation) -> Result<Vec<OpenInvitation>, ServiceError> {
+    pub async fn invitations(
+        &self,
+        permit: &Permit<ReadConsultation>,
+        consultation: &Consultation,
+    ) -> Result<Vec<OpenInvitation>, ServiceError> {
         debug_assert_eq!(permit.consultation(), Some(consultation.id));
         let mut read = self.database.read().await?;
         let mut open = Vec::new();
@@ -82,7 +86,13 @@ impl Services {
     ///
     /// # Errors
     /// [`ServiceError::ConsultationEnded`]; [`ServiceError::Validation`] for a role that cannot be invited.
-    pub async fn invite(&self, permit: &Permit<ManageInvitations>, consultation: &Consultation, role: Role, name_hint: Option<String>) -> Result<OpenInvitation, ServiceError> {
+    pub async fn invite(
+        &self,
+        permit: &Permit<ManageInvitations>,
+        consultation: &Consultation,
+        role: Role,
+        name_hint: Option<String>,
+    ) -> Result<OpenInvitation, ServiceError> {
         if consultation.state.is_over() {
             return Err(ServiceError::ConsultationEnded);
         }
@@ -96,7 +106,14 @@ impl Services {
         let (secret, hash) = self.new_token()?;
         let id = InvitationId::from_uuid(self.new_uuid()?);
         let now = self.now();
-        let invitation = Invitation { id, consultation: consultation.id, role, state: State::Open, created_at: now, expires_at: expiry(consultation, now) };
+        let invitation = Invitation {
+            id,
+            consultation: consultation.id,
+            role,
+            state: State::Open,
+            created_at: now,
+            expires_at: expiry(consultation, now),
+        };
         let mut tx = self.database.begin().await?;
         let sealed_hint = match &name_hint {
             None => None,
@@ -107,7 +124,11 @@ impl Services {
         };
         let stored = StoredInvitation { invitation, secret_hash: hash.as_str().to_owned(), sealed_hint };
         invitations::insert(tx.tx(), &stored).await?;
-        let entry = self.entry(Event::InvitationCreated, permit.caller())?.about("invitation", id).about("consultation", consultation.id).with("role", role.as_str());
+        let entry = self
+            .entry(Event::InvitationCreated, permit.caller())?
+            .about("invitation", id)
+            .about("consultation", consultation.id)
+            .with("role", role.as_str());
         self.commit(tx, entry).await?;
         Ok(OpenInvitation { link: Some(self.link(id, &secret)), invitation: stored.invitation, name_hint })
     }
@@ -116,7 +137,12 @@ impl Services {
     ///
     /// # Errors
     /// [`ServiceError::ConsultationEnded`].
-    pub async fn reissue(&self, permit: &Permit<ManageInvitations>, consultation: &Consultation, id: InvitationId) -> Result<OpenInvitation, ServiceError> {
+    pub async fn reissue(
+        &self,
+        permit: &Permit<ManageInvitations>,
+        consultation: &Consultation,
+        id: InvitationId,
+    ) -> Result<OpenInvitation, ServiceError> {
         if consultation.state.is_over() {
             return Err(ServiceError::ConsultationEnded);
         }
@@ -140,7 +166,12 @@ impl Services {
     ///
     /// # Errors
     /// If it cannot be kept.
-    pub async fn cancel_invitation(&self, permit: &Permit<ManageInvitations>, consultation: &Consultation, id: InvitationId) -> Result<OpenInvitation, ServiceError> {
+    pub async fn cancel_invitation(
+        &self,
+        permit: &Permit<ManageInvitations>,
+        consultation: &Consultation,
+        id: InvitationId,
+    ) -> Result<OpenInvitation, ServiceError> {
         let mut tx = self.database.begin().await?;
         let stored = self.own(tx.tx(), consultation, id).await?;
         let put_out = self.end_bound(tx.tx(), &stored.invitation).await?;
@@ -170,7 +201,8 @@ impl Services {
     pub async fn preview(&self, id: InvitationId, secret: &Secret, bound: Option<Actor>, language: &str) -> Result<Preview, ServiceError> {
         let mut read = self.database.read().await?;
         let stored = known(read.tx(), id, secret).await?;
-        let consultation = consultations::lookup(read.tx(), stored.invitation.consultation).await?.ok_or(ServiceError::InvitationUnknown)?;
+        let consultation =
+            consultations::lookup(read.tx(), stored.invitation.consultation).await?.ok_or(ServiceError::InvitationUnknown)?;
         let bound_here = holder(&stored.invitation, bound).is_some();
         if consultation.state.is_over() {
             return Err(ServiceError::ConsultationEnded);
@@ -190,7 +222,11 @@ impl Services {
     /// Why the link does not open; audited.
     pub async fn redeem(&self, caller: &Caller, id: InvitationId, secret: &Secret, bound: Option<Actor>) -> Result<Redeemed, ServiceError> {
         let mut tx = self.database.begin().await?;
-        let refused = |reason: &'static str| Ok::<_, ServiceError>(self.entry(Event::InvitationRefused, caller)?.ended(Outcome::Denied).about("invitation", id).with("reason", reason));
+        let refused = |reason: &'static str| {
+            Ok::<_, ServiceError>(
+                self.entry(Event::InvitationRefused, caller)?.ended(Outcome::Denied).about("invitation", id).with("reason", reason),
+            )
+        };
         let stored = match known(tx.tx(), id, secret).await {
             Ok(stored) => stored,
             Err(ServiceError::InvitationUnknown) => {
@@ -235,7 +271,10 @@ impl Services {
             tx.rollback_with(&refused("used")?).await?;
             return Err(Refusal::Used.into());
         }
-        let acting = Caller { actor: Actor::Participant { id: participant.id, role: participant.role, consultation: consultation.id }, ..caller.clone() };
+        let acting = Caller {
+            actor: Actor::Participant { id: participant.id, role: participant.role, consultation: consultation.id },
+            ..caller.clone()
+        };
         let entry = self.entry(Event::InvitationRedeemed, &acting)?.about("invitation", id).about("consultation", consultation.id);
         self.commit(tx, entry).await?;
         Ok(Redeemed { participant: participant.id, consultation, token: Some(token) })
@@ -252,7 +291,10 @@ impl Services {
     }
 
     async fn own(&self, tx: &mut Tx, consultation: &Consultation, id: InvitationId) -> Result<StoredInvitation, ServiceError> {
-        invitations::lookup(tx, id).await?.filter(|stored| stored.invitation.consultation == consultation.id).ok_or(ServiceError::NotFound("invitation"))
+        invitations::lookup(tx, id)
+            .await?
+            .filter(|stored| stored.invitation.consultation == consultation.id)
+            .ok_or(ServiceError::NotFound("invitation"))
     }
 
     async fn end_bound(&self, tx: &mut Tx, invitation: &Invitation) -> Result<Option<ParticipantId>, ServiceError> {

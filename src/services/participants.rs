@@ -56,7 +56,11 @@ impl Services {
     ///
     /// # Errors
     /// If they cannot be read.
-    pub async fn participants(&self, permit: &Permit<ReadConsultation>, consultation: &Consultation) -> Result<Vec<OpenParticipant>, ServiceError> {
+    pub async fn participants(
+        &self,
+        permit: &Permit<ReadConsultation>,
+        consultation: &Consultation,
+    ) -> Result<Vec<OpenParticipant>, ServiceError> {
         debug_assert_eq!(permit.consultation(), Some(consultation.id));
         let mut read = self.database.read().await?;
         let mut open = Vec::new();
@@ -70,9 +74,14 @@ impl Services {
     ///
     /// # Errors
     /// [`ServiceError::NotFound`] if they are not in it yet.
-    pub async fn myself(&self, permit: &Permit<JoinConsultation>, consultation: &Consultation) -> Result<(OpenParticipant, String), ServiceError> {
+    pub async fn myself(
+        &self,
+        permit: &Permit<JoinConsultation>,
+        consultation: &Consultation,
+    ) -> Result<(OpenParticipant, String), ServiceError> {
         let mut read = self.database.read().await?;
-        let participant = self.own_participant(read.tx(), permit.caller(), consultation).await?.ok_or(ServiceError::NotFound("participant"))?;
+        let participant =
+            self.own_participant(read.tx(), permit.caller(), consultation).await?.ok_or(ServiceError::NotFound("participant"))?;
         let practitioner = self.display_name(read.tx(), consultation.practitioner).await?;
         Ok((self.open_participant(read.tx(), consultation, participant).await?, practitioner))
     }
@@ -81,7 +90,13 @@ impl Services {
     ///
     /// # Errors
     /// [`ServiceError::Validation`] for a name that cannot be; [`ServiceError::ConsultationEnded`].
-    pub async fn introduce(&self, permit: &Permit<JoinConsultation>, consultation: &Consultation, name: &str, language: &str) -> Result<(OpenParticipant, String), ServiceError> {
+    pub async fn introduce(
+        &self,
+        permit: &Permit<JoinConsultation>,
+        consultation: &Consultation,
+        name: &str,
+        language: &str,
+    ) -> Result<(OpenParticipant, String), ServiceError> {
         if consultation.state.is_over() {
             return Err(ServiceError::ConsultationEnded);
         }
@@ -90,10 +105,14 @@ impl Services {
             return Err(ServiceError::Validation(vec![FieldError { name: "name", message: "must be 1 to 80 characters" }]));
         }
         if !(2..=12).contains(&language.len()) || !language.bytes().all(|b| b.is_ascii_alphanumeric() || b == b'-') {
-            return Err(ServiceError::Validation(vec![FieldError { name: "language", message: "must be a language tag such as en or es" }]));
+            return Err(ServiceError::Validation(vec![FieldError {
+                name: "language",
+                message: "must be a language tag such as en or es",
+            }]));
         }
         let mut tx = self.database.begin().await?;
-        let participant = self.own_participant(tx.tx(), permit.caller(), consultation).await?.ok_or(ServiceError::NotFound("participant"))?;
+        let participant =
+            self.own_participant(tx.tx(), permit.caller(), consultation).await?.ok_or(ServiceError::NotFound("participant"))?;
         if participant.account.is_some() {
             return Err(ServiceError::Conflict("Staff join under the name of their account."));
         }
@@ -102,7 +121,8 @@ impl Services {
         let sealed = seal_value(&key, name.as_bytes(), name_context(participant.id).as_bytes(), self.entropy.as_ref())?;
         participants::set_name(tx.tx(), participant.id, &sealed, language, place).await?;
         let practitioner = self.display_name(tx.tx(), consultation.practitioner).await?;
-        let entry = self.entry(Event::LobbyEntered, permit.caller())?.about("participant", participant.id).about("consultation", consultation.id);
+        let entry =
+            self.entry(Event::LobbyEntered, permit.caller())?.about("participant", participant.id).about("consultation", consultation.id);
         self.commit(tx, entry).await?;
         let participant = Participant { place, sealed_name: Some(sealed), language: language.to_owned(), ..participant };
         Ok((OpenParticipant { participant, name: Some(name.to_owned()) }, practitioner))
@@ -112,7 +132,11 @@ impl Services {
     ///
     /// # Errors
     /// [`ServiceError::Conflict`] without a name; [`ServiceError::ConsultationEnded`].
-    pub async fn issue_ticket(&self, permit: &Permit<JoinConsultation>, consultation: Consultation) -> Result<(Secret, Timestamp), ServiceError> {
+    pub async fn issue_ticket(
+        &self,
+        permit: &Permit<JoinConsultation>,
+        consultation: Consultation,
+    ) -> Result<(Secret, Timestamp), ServiceError> {
         let caller = permit.caller();
         if consultation.state.is_over() {
             return Err(ServiceError::ConsultationEnded);
@@ -174,7 +198,10 @@ impl Services {
                 return Err(ServiceError::ConsultationEnded);
             }
             let participant = self.open_participant(tx.tx(), &consultation, participant).await?;
-            let entry = self.entry(Event::ParticipantConnected, caller)?.about("participant", participant.participant.id).about("consultation", consultation.id);
+            let entry = self
+                .entry(Event::ParticipantConnected, caller)?
+                .about("participant", participant.participant.id)
+                .about("consultation", consultation.id);
             self.commit(tx, entry).await?;
             return Ok(Admission { participant, status: consultation.state });
         }
@@ -185,18 +212,31 @@ impl Services {
     ///
     /// # Errors
     /// [`ServiceError::NotFound`]; [`ServiceError::Conflict`] if they are not where that makes sense.
-    pub async fn decide_about(&self, permit: &Permit<ManageParticipants>, consultation: &Consultation, id: ParticipantId, verdict: Verdict) -> Result<(), ServiceError> {
+    pub async fn decide_about(
+        &self,
+        permit: &Permit<ManageParticipants>,
+        consultation: &Consultation,
+        id: ParticipantId,
+        verdict: Verdict,
+    ) -> Result<(), ServiceError> {
         let now = self.now();
         let mut tx = self.database.begin().await?;
-        let participant = participants::lookup(tx.tx(), id).await?.filter(|p| p.consultation == consultation.id).ok_or(ServiceError::NotFound("participant"))?;
+        let participant = participants::lookup(tx.tx(), id)
+            .await?
+            .filter(|p| p.consultation == consultation.id)
+            .ok_or(ServiceError::NotFound("participant"))?;
         if participant.role == Role::Practitioner {
             return Err(ServiceError::Conflict("The clinician cannot be moved."));
         }
         let (event, place, happened) = match (verdict, participant.place) {
             (Verdict::Admit, Place::InCall) => return Ok(()),
             (Verdict::Admit, Place::Lobby) => (Event::ParticipantAdmitted, Place::InCall, Happened::Admitted(id)),
-            (Verdict::TurnAway, Place::Lobby | Place::Invited) => (Event::ParticipantTurnedAway, Place::TurnedAway, Happened::TurnedAway(id)),
-            (Verdict::Remove, Place::InCall | Place::Left | Place::Lobby) => (Event::ParticipantRemoved, Place::Removed, Happened::Removed(id)),
+            (Verdict::TurnAway, Place::Lobby | Place::Invited) => {
+                (Event::ParticipantTurnedAway, Place::TurnedAway, Happened::TurnedAway(id))
+            }
+            (Verdict::Remove, Place::InCall | Place::Left | Place::Lobby) => {
+                (Event::ParticipantRemoved, Place::Removed, Happened::Removed(id))
+            }
             _ => return Err(ServiceError::Conflict("The participant is not where this can be done.")),
         };
         participants::set_place(tx.tx(), id, place, now).await?;
@@ -225,11 +265,19 @@ impl Services {
             return Ok(());
         }
         participants::set_place(tx.tx(), participant.id, Place::Left, self.now()).await?;
-        let entry = self.entry(Event::ParticipantLeft, permit.caller())?.about("participant", participant.id).about("consultation", consultation.id);
+        let entry = self
+            .entry(Event::ParticipantLeft, permit.caller())?
+            .about("participant", participant.id)
+            .about("consultation", consultation.id);
         self.commit(tx, entry).await
     }
 
-    pub(crate) async fn own_participant(&self, tx: &mut Tx, caller: &Caller, consultation: &Consultation) -> Result<Option<Participant>, ServiceError> {
+    pub(crate) async fn own_participant(
+        &self,
+        tx: &mut Tx,
+        caller: &Caller,
+        consultation: &Consultation,
+    ) -> Result<Option<Participant>, ServiceError> {
         Ok(match caller.actor {
             Actor::Participant { id, consultation: own, .. } if own == consultation.id => participants::lookup(tx, id).await?,
             Actor::Account { id, .. } => participants::of_account(tx, consultation.id, id).await?,
@@ -237,7 +285,12 @@ impl Services {
         })
     }
 
-    pub(crate) async fn open_participant(&self, tx: &mut Tx, consultation: &Consultation, participant: Participant) -> Result<OpenParticipant, ServiceError> {
+    pub(crate) async fn open_participant(
+        &self,
+        tx: &mut Tx,
+        consultation: &Consultation,
+        participant: Participant,
+    ) -> Result<OpenParticipant, ServiceError> {
         let name = match (participant.account, &participant.sealed_name) {
             (Some(account), _) => Some(self.display_name(tx, account).await?),
             (None, None) => None,
@@ -250,7 +303,13 @@ impl Services {
         Ok(OpenParticipant { participant, name })
     }
 
-    async fn ticket_holder(&self, tx: &mut Tx, caller: &Caller, ticket: &token::TokenHash, now: Timestamp) -> Result<Option<Participant>, ServiceError> {
+    async fn ticket_holder(
+        &self,
+        tx: &mut Tx,
+        caller: &Caller,
+        ticket: &token::TokenHash,
+        now: Timestamp,
+    ) -> Result<Option<Participant>, ServiceError> {
         let Some(participant) = participants::of_ticket(tx, ticket).await? else { return Ok(None) };
         let own = match caller.actor {
             Actor::Participant { id, .. } => id == participant.id,

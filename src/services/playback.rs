@@ -108,7 +108,11 @@ impl Services {
         let expires_at = now.plus(VIEWING);
         let mut tx = self.database.begin().await?;
         recordings::insert_playback(tx.tx(), id, &Playback { recording: recording.id, account, expires_at }, now).await?;
-        let entry = self.entry(Event::PlaybackStarted, permit.caller())?.about("recording", recording.id).about("consultation", recording.consultation).about("playback", id);
+        let entry = self
+            .entry(Event::PlaybackStarted, permit.caller())?
+            .about("recording", recording.id)
+            .about("consultation", recording.consultation)
+            .about("playback", id);
         self.commit(tx, entry).await?;
         Ok(Viewing { id, expires_at, recording: listed, presented })
     }
@@ -138,7 +142,8 @@ impl Services {
     pub async fn read_media(&self, caller: &Caller, file: MediaFile, range: Range<u64>) -> Result<Vec<u8>, ServiceError> {
         let files = self.files.clone();
         let recording = file.recording();
-        let read = tokio::task::spawn_blocking(move || file.read(&files, range)).await.map_err(|e| ServiceError::Internal(e.to_string()))?;
+        let read =
+            tokio::task::spawn_blocking(move || file.read(&files, range)).await.map_err(|e| ServiceError::Internal(e.to_string()))?;
         match read {
             Ok(bytes) => Ok(bytes),
             Err(reason) => {
@@ -152,7 +157,12 @@ impl Services {
         }
     }
 
-    async fn verified_parts(&self, caller: &Caller, recording: &Recording, stored: Vec<StoredPart>) -> Result<Vec<VerifiedPart>, ServiceError> {
+    async fn verified_parts(
+        &self,
+        caller: &Caller,
+        recording: &Recording,
+        stored: Vec<StoredPart>,
+    ) -> Result<Vec<VerifiedPart>, ServiceError> {
         let mut verified = Vec::new();
         for part in stored {
             let signed = self.signer.verify(MANIFEST_PURPOSE, &part.manifest, &part.signature);
@@ -160,17 +170,17 @@ impl Services {
                 let manifest = Manifest::from_bytes(&part.manifest).ok()?;
                 let header = PartHeader::from_bytes(&part.header).ok()?;
                 let source = Source::parse(&manifest.identity.track)?;
-                let same = header.identity == manifest.identity && manifest.identity.binding.recording == recording.id && manifest.identity.binding.part == part.id;
+                let same = header.identity == manifest.identity
+                    && manifest.identity.binding.recording == recording.id
+                    && manifest.identity.binding.part == part.id;
                 same.then_some(VerifiedPart { header, manifest, source })
             };
-            match read().filter(|_| signed) {
-                Some(part) => verified.push(part),
-                None => {
-                    let entry = self.entry(Event::IntegrityFailed, caller)?.ended(Outcome::Failure).about("recording", recording.id).about("part", part.id);
-                    self.record(entry.with("reason", "manifest")).await?;
-                    return Err(ServiceError::Integrity);
-                }
-            }
+            let Some(part) = read().filter(|_| signed) else {
+                let entry = self.entry(Event::IntegrityFailed, caller)?.ended(Outcome::Failure).about("recording", recording.id);
+                self.record(entry.about("part", part.id).with("reason", "manifest")).await?;
+                return Err(ServiceError::Integrity);
+            };
+            verified.push(part);
         }
         Ok(verified)
     }
@@ -187,7 +197,13 @@ fn arrangement(parts: &[VerifiedPart]) -> Vec<(ParticipantId, Source)> {
 }
 
 impl MediaFile {
-    fn lay_out(parts: Vec<VerifiedPart>, who: ParticipantId, source: Source, duration_ms: u64, content: &SecretKey) -> Result<Self, ServiceError> {
+    fn lay_out(
+        parts: Vec<VerifiedPart>,
+        who: ParticipantId,
+        source: Source,
+        duration_ms: u64,
+        content: &SecretKey,
+    ) -> Result<Self, ServiceError> {
         let (mut audio, mut video) = (Vec::new(), Vec::new());
         let mut dimensions = None;
         for part in parts {
@@ -248,7 +264,9 @@ impl MediaFile {
             let (chunk, predecessor) = part.manifest.chunk(number).map_err(|e| e.to_string())?;
             let binding = part.manifest.identity.binding;
             let location = ChunkLocation { offset: chunk.ciphertext_offset, length: chunk.ciphertext_length };
-            let sealed = files.read(binding.recording, binding.part, location).map_err(|e| format!("chunk {number} of part {}: {e}", binding.part))?;
+            let sealed = files
+                .read(binding.recording, binding.part, location)
+                .map_err(|e| format!("chunk {number} of part {}: {e}", binding.part))?;
             if ChunkDigest::of(&sealed) != chunk.digest {
                 return Err(format!("chunk {number} of part {} was altered", binding.part));
             }

@@ -31,7 +31,11 @@ pub async fn bring_into_force(
             return Ok(PolicyInForce { bundle: Arc::new(proposed), accepted_at: accepted.accepted_at });
         }
         if !accept_changes {
-            tracing::warn!(proposed = proposed.digest(), in_force = accepted.digest, "the policy files differ from the accepted bundle, which stays in force");
+            tracing::warn!(
+                proposed = proposed.digest(),
+                in_force = accepted.digest,
+                "the policy files differ from the accepted bundle, which stays in force"
+            );
             let files: Files = serde_json::from_str(&accepted.content).map_err(|e| ServiceError::Internal(e.to_string()))?;
             let bundle = Bundle::check(files).map_err(|e| ServiceError::Internal(e.to_string()))?;
             return Ok(PolicyInForce { bundle: Arc::new(bundle), accepted_at: accepted.accepted_at });
@@ -41,7 +45,13 @@ pub async fn bring_into_force(
     let content = serde_json::to_string(proposed.files()).map_err(|e| ServiceError::Internal(e.to_string()))?;
     let mut random = [0_u8; 10];
     entropy.fill(&mut random)?;
-    let entry = Entry::new(EntryId::from_uuid(uuid_v7(accepted_at, random)), accepted_at, Event::PolicyAccepted, &Caller::system(), proposed.digest());
+    let entry = Entry::new(
+        EntryId::from_uuid(uuid_v7(accepted_at, random)),
+        accepted_at,
+        Event::PolicyAccepted,
+        &Caller::system(),
+        proposed.digest(),
+    );
     let mut tx = database.begin().await?;
     policies::accept(tx.tx(), &AcceptedBundle { digest: proposed.digest().to_owned(), content, accepted_at }).await?;
     tx.commit_with(&entry.with("replaces", accepted.map(|a| a.digest))).await?;

@@ -62,13 +62,20 @@ impl Services {
     ///
     /// # Errors
     /// [`ServiceError::Conflict`] unless the consultation is in progress, the clinician in it, and no other recording open.
-    pub async fn request_recording(&self, permit: &Permit<RequestRecording>, consultation: &Consultation) -> Result<Recording, ServiceError> {
+    pub async fn request_recording(
+        &self,
+        permit: &Permit<RequestRecording>,
+        consultation: &Consultation,
+    ) -> Result<Recording, ServiceError> {
         if !matches!(consultation.state, ConsultationState::InProgress { .. }) {
             return Err(ServiceError::Conflict("Only a consultation in progress can be recorded."));
         }
         let text = self.consent_text(RECORDING_TEXT, None, "en")?;
         let mut tx = self.database.begin().await?;
-        let by = self.own_participant(tx.tx(), permit.caller(), consultation).await?.ok_or(ServiceError::Conflict("Join the call before asking to record."))?;
+        let by = self
+            .own_participant(tx.tx(), permit.caller(), consultation)
+            .await?
+            .ok_or(ServiceError::Conflict("Join the call before asking to record."))?;
         if recordings::open_of_consultation(tx.tx(), consultation.id).await?.is_some() {
             return Err(ServiceError::Conflict("A recording was already asked for."));
         }
@@ -87,7 +94,8 @@ impl Services {
             retention_class: text.retention_class,
         };
         recordings::insert(tx.tx(), &recording).await?;
-        let entry = self.entry(Event::RecordingRequested, permit.caller())?.about("recording", recording.id).about("consultation", consultation.id);
+        let entry =
+            self.entry(Event::RecordingRequested, permit.caller())?.about("recording", recording.id).about("consultation", consultation.id);
         self.commit(tx, entry.with("text", text.text.as_str()).with("version", text.version.as_str())).await?;
         let happened = Happened::RecordingRequested { recording: recording.id, by: by.id, text: text.text, version: text.version };
         self.events.publish(consultation.id, happened);
@@ -98,11 +106,19 @@ impl Services {
     ///
     /// # Errors
     /// [`ServiceError::Conflict`] if it is over already.
-    pub async fn stop_recording(&self, permit: &Permit<RequestRecording>, consultation: &Consultation, id: RecordingId) -> Result<(), ServiceError> {
+    pub async fn stop_recording(
+        &self,
+        permit: &Permit<RequestRecording>,
+        consultation: &Consultation,
+        id: RecordingId,
+    ) -> Result<(), ServiceError> {
         let by = self.own_participant(self.database.read().await?.tx(), permit.caller(), consultation).await?;
         self.events.publish(consultation.id, Happened::RecordingCut { recording: id });
         let mut tx = self.database.begin().await?;
-        let recording = recordings::lookup(tx.tx(), id).await?.filter(|r| r.consultation == consultation.id).ok_or(ServiceError::NotFound("recording"))?;
+        let recording = recordings::lookup(tx.tx(), id)
+            .await?
+            .filter(|r| r.consultation == consultation.id)
+            .ok_or(ServiceError::NotFound("recording"))?;
         if !recording.state.is_open() {
             return Err(ServiceError::Conflict("The recording is over already."));
         }
@@ -126,14 +142,21 @@ impl Services {
         let permits = |who: &ParticipantId| decisions.get(who).is_some_and(|c| c.decision == Decision::Permit);
         let all_consented = room.participants().iter().all(permits) && recording.consultation == room.consultation();
         let caller = Caller::system();
-        let resource = Resource::Recording { id: recording.id, consultation: consultation.id, practitioner: consultation.practitioner, all_consented };
+        let resource =
+            Resource::Recording { id: recording.id, consultation: consultation.id, practitioner: consultation.practitioner, all_consented };
         if !all_consented || !recording.state.is_open() {
             return Err(ServiceError::ConsentMismatch);
         }
         let permit = crate::domain::access::authorize::<StartRecording>(self.policy().bundle.as_ref(), &caller, resource)?;
-        let consents: Vec<String> = room.participants().iter().filter_map(|who| decisions.get(who)).map(|c| format!("{} {} {}\n", c.participant, c.id, c.shown.digest)).collect();
+        let consents: Vec<String> = room
+            .participants()
+            .iter()
+            .filter_map(|who| decisions.get(who))
+            .map(|c| format!("{} {} {}\n", c.participant, c.id, c.shown.digest))
+            .collect();
         let consent_set = sha256(&consents.iter().map(String::as_bytes).collect::<Vec<_>>());
-        let sealed = crate::storage::patients::lookup(tx.tx(), recording.patient).await?.and_then(|p| p.keys).ok_or(ServiceError::KeyDestroyed)?;
+        let sealed =
+            crate::storage::patients::lookup(tx.tx(), recording.patient).await?.and_then(|p| p.keys).ok_or(ServiceError::KeyDestroyed)?;
         let content_key = self.keys.content_key(&recording.patient.to_string(), &sealed)?;
         let now = self.now();
         let started_at = recording.started_at.unwrap_or(now);
@@ -158,7 +181,11 @@ impl Services {
         if recording.state != State::Active {
             return Ok(());
         }
-        let entry = self.entry(Event::RecordingPaused, &Caller::system())?.about("recording", id).about("consultation", recording.consultation).about("participant", newcomer);
+        let entry = self
+            .entry(Event::RecordingPaused, &Caller::system())?
+            .about("recording", id)
+            .about("consultation", recording.consultation)
+            .about("participant", newcomer);
         recordings::update(tx.tx(), &Recording { state: State::Paused, ..recording }).await?;
         self.commit(tx, entry).await
     }
@@ -172,7 +199,8 @@ impl Services {
         let mut tx = self.database.begin().await?;
         let recording = recordings::lookup(tx.tx(), id).await?.ok_or(ServiceError::NotFound("recording"))?;
         let now = self.now();
-        let about = |event| Ok::<_, ServiceError>(self.entry(event, &caller)?.about("recording", id).about("consultation", recording.consultation));
+        let about =
+            |event| Ok::<_, ServiceError>(self.entry(event, &caller)?.about("recording", id).about("consultation", recording.consultation));
         let mut entries = Vec::new();
         if recording.state.is_open() {
             entries.push(about(Event::RecordingStopped)?.with("reason", reason));
@@ -188,7 +216,14 @@ impl Services {
             bytes += part.manifest.sealed_bytes();
             end_ms = end_ms.max(part.manifest.end_ms());
             sealed += 1;
-            let stored = StoredPart { id: identity.binding.part, participant: identity.participant, source: identity.track.clone(), header: part.header.to_bytes(), manifest, signature };
+            let stored = StoredPart {
+                id: identity.binding.part,
+                participant: identity.participant,
+                source: identity.track.clone(),
+                header: part.header.to_bytes(),
+                manifest,
+                signature,
+            };
             recordings::insert_part(tx.tx(), id, &stored).await?;
         }
         let state = if recording.started_at.is_none() { State::Refused } else { State::Sealed };
@@ -201,7 +236,8 @@ impl Services {
         };
         recordings::update(tx.tx(), &done).await?;
         if state == State::Sealed {
-            entries.push(about(Event::RecordingSealed)?.with("parts", sealed).with("duration_ms", done.duration_ms).with("bytes", done.bytes));
+            entries
+                .push(about(Event::RecordingSealed)?.with("parts", sealed).with("duration_ms", done.duration_ms).with("bytes", done.bytes));
         }
         if entries.is_empty() {
             return Ok(());
@@ -262,7 +298,11 @@ impl Services {
     ///
     /// # Errors
     /// If they cannot be read.
-    pub async fn recordings_of(&self, permit: &Permit<ReadConsultation>, consultation: &Consultation) -> Result<Vec<ListedRecording>, ServiceError> {
+    pub async fn recordings_of(
+        &self,
+        permit: &Permit<ReadConsultation>,
+        consultation: &Consultation,
+    ) -> Result<Vec<ListedRecording>, ServiceError> {
         debug_assert_eq!(permit.consultation(), Some(consultation.id));
         let mut read = self.database.read().await?;
         let mut listed = Vec::new();
@@ -272,7 +312,11 @@ impl Services {
         Ok(listed)
     }
 
-    pub(crate) async fn listed(&self, tx: &mut crate::storage::database::Tx, recording: Recording) -> Result<ListedRecording, ServiceError> {
+    pub(crate) async fn listed(
+        &self,
+        tx: &mut crate::storage::database::Tx,
+        recording: Recording,
+    ) -> Result<ListedRecording, ServiceError> {
         let decided = self.decisions(tx, recording.id).await?;
         let people = participants::of_consultation(tx, recording.consultation).await?;
         let participants = people.into_iter().filter(|p| decided.contains_key(&p.id)).map(|p| (p.id, p.role)).collect();

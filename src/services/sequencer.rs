@@ -137,7 +137,11 @@ async fn round(database: &Database, signer: &LogSigner, clock: &dyn Clock) -> Re
             tree
         }
     };
-    let mut sequenced = Sequenced { places: Vec::new(), hashes: Vec::new(), checkpoint: StoredCheckpoint { size: 0, note: String::new(), signed_at: clock.now() } };
+    let mut sequenced = Sequenced {
+        places: Vec::new(),
+        hashes: Vec::new(),
+        checkpoint: StoredCheckpoint { size: 0, note: String::new(), signed_at: clock.now() },
+    };
     for entry in &entries {
         sequenced.places.push((entry.id, tree.size()));
         sequenced.hashes.extend(tree.append(leaf_hash(entry.body.as_bytes()))?);

@@ -133,7 +133,14 @@ impl Services {
             return Err(ServiceError::SignInExpired);
         }
         self.activity.touch(found.id, now);
-        Ok(SignedIn { session: found.id, account: found.account, role: found.role, username: found.username, display_name: found.display_name, expires_at: found.expires_at })
+        Ok(SignedIn {
+            session: found.id,
+            account: found.account,
+            role: found.role,
+            username: found.username,
+            display_name: found.display_name,
+            expires_at: found.expires_at,
+        })
     }
 
     /// Who a participant's cookie stands for.

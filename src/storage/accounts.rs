@@ -7,7 +7,8 @@ use crate::storage::database::{Tx, execute, fetch_all, fetch_optional};
 use crate::storage::error::StorageError;
 use crate::storage::row::{At, maybe_time, time};
 
-const INSERT: &str = "INSERT INTO accounts (id, username, display_name, role, status, password_hash, created_at) VALUES ($1, $2, $3, $4, 'active', $5, $6)";
+const INSERT: &str =
+    "INSERT INTO accounts (id, username, display_name, role, status, password_hash, created_at) VALUES ($1, $2, $3, $4, 'active', $5, $6)";
 const BY_USERNAME: &str = "SELECT * FROM accounts WHERE username = $1";
 const BY_ID: &str = "SELECT * FROM accounts WHERE id = $1";
 const ALL: &str = "SELECT * FROM accounts ORDER BY username";
@@ -76,7 +77,16 @@ impl TryFrom<Row> for Account {
 /// # Errors
 /// [`StorageError::Duplicate`] if the username is taken.
 pub async fn insert(tx: &mut Tx, account: &Account) -> Result<(), StorageError> {
-    execute!(tx, INSERT, account.id.to_string(), &account.username, &account.display_name, account.role.as_str(), &account.password_hash, account.created_at.as_micros())?;
+    execute!(
+        tx,
+        INSERT,
+        account.id.to_string(),
+        &account.username,
+        &account.display_name,
+        account.role.as_str(),
+        &account.password_hash,
+        account.created_at.as_micros()
+    )?;
     Ok(())
 }
 

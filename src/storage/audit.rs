@@ -10,7 +10,8 @@ use crate::storage::error::StorageError;
 use crate::storage::row::{At, time};
 
 const INSERT: &str = "INSERT INTO audit_entries (id, at, event, action, outcome, search_text, body) VALUES ($1, $2, $3, $4, $5, $6, $7)";
-const UNSEQUENCED: &str = "SELECT id, body, -1 AS leaf_index FROM audit_entries WHERE leaf_index IS NULL ORDER BY at, id LIMIT $1";
+const UNSEQUENCED: &str =
+    "SELECT id, body, COALESCE(leaf_index, -1) AS leaf_index FROM audit_entries WHERE leaf_index IS NULL ORDER BY at, id LIMIT $1";
 const SEQUENCE: &str = "UPDATE audit_entries SET leaf_index = $2 WHERE id = $1";
 const INSERT_HASH: &str = "INSERT INTO audit_hashes (storage_index, hash) VALUES ($1, $2)";
 const HASH: &str = "SELECT storage_index, hash FROM audit_hashes WHERE storage_index = $1";
@@ -24,7 +25,8 @@ const SEARCH: &str = "SELECT id, body, leaf_index FROM audit_entries WHERE leaf_
     ORDER BY leaf_index DESC LIMIT $7";
 
 /// Every statement, for the test that prepares them on both engines.
-pub const STATEMENTS: &[&str] = &[INSERT, UNSEQUENCED, SEQUENCE, INSERT_HASH, HASH, INSERT_CHECKPOINT, LATEST_CHECKPOINT, CHECKPOINTS, PLACE, RANGE, SEARCH];
+pub const STATEMENTS: &[&str] =
+    &[INSERT, UNSEQUENCED, SEQUENCE, INSERT_HASH, HASH, INSERT_CHECKPOINT, LATEST_CHECKPOINT, CHECKPOINTS, PLACE, RANGE, SEARCH];
 
 /// An entry's canonical text with its place.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -109,7 +111,17 @@ fn signed(value: u64) -> i64 {
 pub(super) async fn insert(tx: &mut Tx, entry: &Entry) -> Result<(), StorageError> {
     let body = serde_json_canonicalizer::to_string(entry).map_err(|_| StorageError::Canonical)?;
     let folded = body.to_lowercase();
-    execute!(tx, INSERT, entry.id.to_string(), entry.at.as_micros(), &entry.event, entry.action.as_str(), entry.outcome.as_str(), folded, body)?;
+    execute!(
+        tx,
+        INSERT,
+        entry.id.to_string(),
+        entry.at.as_micros(),
+        &entry.event,
+        entry.action.as_str(),
+        entry.outcome.as_str(),
+        folded,
+        body
+    )?;
     Ok(())
 }
 
@@ -202,5 +214,8 @@ pub async fn search(tx: &mut Tx, wanted: &Search) -> Result<Vec<StoredEntry>, St
     let from = wanted.from.map_or(i64::MIN, Timestamp::as_micros);
     let to = wanted.to.map_or(i64::MAX, Timestamp::as_micros);
     let before = wanted.before.map_or(i64::MAX, signed);
-    fetch_all!(tx, EntryRow, SEARCH, before, text, event, outcome, from, to, i64::from(wanted.limit))?.into_iter().map(TryInto::try_into).collect()
+    fetch_all!(tx, EntryRow, SEARCH, before, text, event, outcome, from, to, i64::from(wanted.limit))?
+        .into_iter()
+        .map(TryInto::try_into)
+        .collect()
 }

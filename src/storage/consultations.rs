@@ -2,6 +2,7 @@
 
 use crate::domain::consultation::{Consultation, State};
 use crate::domain::id::{AccountId, ConsultationId};
+use crate::domain::time::Timestamp;
 use crate::storage::database::{Tx, execute, fetch_all, fetch_optional};
 use crate::storage::error::StorageError;
 use crate::storage::row::{At, maybe_time, time};
@@ -64,8 +65,8 @@ pub async fn insert(tx: &mut Tx, c: &Consultation) -> Result<(), StorageError> {
         c.practitioner.to_string(),
         c.state.as_str(),
         c.starts_at.as_micros(),
-        c.state.started_at().map(|t| t.as_micros()),
-        c.state.ended_at().map(|t| t.as_micros()),
+        c.state.started_at().map(Timestamp::as_micros),
+        c.state.ended_at().map(Timestamp::as_micros),
         c.created_at.as_micros()
     )?;
     Ok(())
@@ -92,6 +93,14 @@ pub async fn of_practitioner(tx: &mut Tx, practitioner: AccountId) -> Result<Vec
 /// # Errors
 /// See [`StorageError`].
 pub async fn set_state(tx: &mut Tx, id: ConsultationId, from: State, to: State) -> Result<bool, StorageError> {
-    let changed = execute!(tx, SET_STATE, id.to_string(), to.as_str(), to.started_at().map(|t| t.as_micros()), to.ended_at().map(|t| t.as_micros()), from.as_str())?;
+    let changed = execute!(
+        tx,
+        SET_STATE,
+        id.to_string(),
+        to.as_str(),
+        to.started_at().map(Timestamp::as_micros),
+        to.ended_at().map(Timestamp::as_micros),
+        from.as_str()
+    )?;
     Ok(changed == 1)
 }

@@ -29,7 +29,11 @@ pub(super) async fn open_sqlite(address: &str) -> Result<(SqlitePool, SqlitePool
         .busy_timeout(ACQUIRE);
     let write = SqlitePoolOptions::new().max_connections(1).acquire_timeout(ACQUIRE).connect_with(options.clone()).await?;
     SQLITE.run(&write).await.map_err(StorageError::Migration)?;
-    let read = SqlitePoolOptions::new().max_connections(4).acquire_timeout(ACQUIRE).connect_with(options.read_only(true).create_if_missing(false)).await?;
+    let read = SqlitePoolOptions::new()
+        .max_connections(4)
+        .acquire_timeout(ACQUIRE)
+        .connect_with(options.read_only(true).create_if_missing(false))
+        .await?;
     Ok((write, read))
 }
 

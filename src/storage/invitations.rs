@@ -13,7 +13,8 @@ const INSERT: &str = "INSERT INTO invitations (id, consultation_id, role, sealed
 const LOOKUP: &str = "SELECT * FROM invitations WHERE id = $1";
 const OF_CONSULTATION: &str = "SELECT * FROM invitations WHERE consultation_id = $1 ORDER BY created_at, id";
 const REDEEM: &str = "UPDATE invitations SET status = 'redeemed', redeemed_at = $2, participant_id = $3 WHERE id = $1 AND status = 'open'";
-const REISSUE: &str = "UPDATE invitations SET status = 'open', secret_hash = $2, expires_at = $3, redeemed_at = NULL, participant_id = NULL WHERE id = $1";
+const REISSUE: &str =
+    "UPDATE invitations SET status = 'open', secret_hash = $2, expires_at = $3, redeemed_at = NULL, participant_id = NULL WHERE id = $1";
 const CANCEL: &str = "UPDATE invitations SET status = 'cancelled' WHERE id = $1";
 
 /// Every statement, for the test that prepares them on both engines.

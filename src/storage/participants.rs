@@ -89,7 +89,7 @@ pub async fn insert(tx: &mut Tx, p: &Participant) -> Result<(), StorageError> {
         p.place.as_str(),
         p.sealed_name.clone(),
         &p.language,
-        p.joined_at.map(|t| t.as_micros()),
+        p.joined_at.map(Timestamp::as_micros),
         p.created_at.as_micros()
     )?;
     Ok(())

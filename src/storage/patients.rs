@@ -11,9 +11,11 @@ const INSERT_KEYS: &str = "INSERT INTO subject_keys (subject_id, version, conten
 const INSERT: &str = "INSERT INTO patients (id, sealed, created_at) VALUES ($1, $2, $3)";
 const INSERT_TERM: &str = "INSERT INTO patient_terms (term, patient_id) VALUES ($1, $2) ON CONFLICT DO NOTHING";
 const LOOKUP: &str = "SELECT p.id, p.sealed, k.version, k.content_key, k.evidence_key FROM patients p JOIN subject_keys k ON k.subject_id = p.id WHERE p.id = $1";
-const RECENT: &str = "SELECT p.id, p.sealed, k.version, k.content_key, k.evidence_key FROM patients p JOIN subject_keys k ON k.subject_id = p.id
+const RECENT: &str =
+    "SELECT p.id, p.sealed, k.version, k.content_key, k.evidence_key FROM patients p JOIN subject_keys k ON k.subject_id = p.id
     ORDER BY p.created_at DESC, p.id DESC LIMIT $1";
-const BY_TERM: &str = "SELECT p.id, p.sealed, k.version, k.content_key, k.evidence_key FROM patient_terms t JOIN patients p ON p.id = t.patient_id
+const BY_TERM: &str =
+    "SELECT p.id, p.sealed, k.version, k.content_key, k.evidence_key FROM patient_terms t JOIN patients p ON p.id = t.patient_id
     JOIN subject_keys k ON k.subject_id = p.id WHERE t.term = $1 ORDER BY p.created_at DESC, p.id DESC LIMIT $2";
 
 /// Every statement, for the test that prepares them on both engines.
@@ -59,7 +61,14 @@ impl TryFrom<Row> for SealedPatient {
 pub async fn insert(tx: &mut Tx, patient: &SealedPatient, terms: &[String], now: Timestamp) -> Result<(), StorageError> {
     let id = patient.id.to_string();
     let keys = patient.keys.as_ref();
-    execute!(tx, INSERT_KEYS, &id, keys.map_or(0, |k| i64::from(k.version)), keys.map(|k| k.content.clone()), keys.map(|k| k.evidence.clone()))?;
+    execute!(
+        tx,
+        INSERT_KEYS,
+        &id,
+        keys.map_or(0, |k| i64::from(k.version)),
+        keys.map(|k| k.content.clone()),
+        keys.map(|k| k.evidence.clone())
+    )?;
     execute!(tx, INSERT, &id, &patient.sealed, now.as_micros())?;
     for term in terms {
         execute!(tx, INSERT_TERM, term, &id)?;

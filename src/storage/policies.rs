@@ -43,5 +43,9 @@ pub async fn accept(tx: &mut Tx, bundle: &AcceptedBundle) -> Result<(), StorageE
 /// # Errors
 /// See [`StorageError`].
 pub async fn latest(tx: &mut Tx) -> Result<Option<AcceptedBundle>, StorageError> {
-    Ok(fetch_optional!(tx, Row, LATEST)?.map(|row| AcceptedBundle { digest: row.digest, content: row.content, accepted_at: time(row.accepted_at) }))
+    Ok(fetch_optional!(tx, Row, LATEST)?.map(|row| AcceptedBundle {
+        digest: row.digest,
+        content: row.content,
+        accepted_at: time(row.accepted_at),
+    }))
 }

@@ -23,7 +23,20 @@ const INSERT_PLAYBACK: &str = "INSERT INTO playbacks (id, recording_id, account_
 const PLAYBACK: &str = "SELECT recording_id, account_id, expires_at FROM playbacks WHERE id = $1";
 
 /// Every statement, for the test that prepares them on both engines.
-pub const STATEMENTS: &[&str] = &[INSERT, LOOKUP, OPEN_OF_CONSULTATION, OF_CONSULTATION, OF_PRACTITIONER, ALL, UNFINISHED, UPDATE, INSERT_PART, PARTS, INSERT_PLAYBACK, PLAYBACK];
+pub const STATEMENTS: &[&str] = &[
+    INSERT,
+    LOOKUP,
+    OPEN_OF_CONSULTATION,
+    OF_CONSULTATION,
+    OF_PRACTITIONER,
+    ALL,
+    UNFINISHED,
+    UPDATE,
+    INSERT_PART,
+    PARTS,
+    INSERT_PLAYBACK,
+    PLAYBACK,
+];
 
 #[derive(sqlx::FromRow)]
 struct Row {
@@ -183,8 +196,8 @@ pub async fn update(tx: &mut Tx, r: &Recording) -> Result<(), StorageError> {
         UPDATE,
         r.id.to_string(),
         r.state.as_str(),
-        r.started_at.map(|t| t.as_micros()),
-        r.stopped_at.map(|t| t.as_micros()),
+        r.started_at.map(Timestamp::as_micros),
+        r.stopped_at.map(Timestamp::as_micros),
         r.duration_ms,
         r.bytes
     )?;
@@ -196,7 +209,17 @@ pub async fn update(tx: &mut Tx, r: &Recording) -> Result<(), StorageError> {
 /// # Errors
 /// See [`StorageError`].
 pub async fn insert_part(tx: &mut Tx, recording: RecordingId, part: &StoredPart) -> Result<(), StorageError> {
-    execute!(tx, INSERT_PART, part.id.to_string(), recording.to_string(), part.participant.to_string(), &part.source, &part.header, &part.manifest, &part.signature)?;
+    execute!(
+        tx,
+        INSERT_PART,
+        part.id.to_string(),
+        recording.to_string(),
+        part.participant.to_string(),
+        &part.source,
+        &part.header,
+        &part.manifest,
+        &part.signature
+    )?;
     Ok(())
 }
 
@@ -226,7 +249,15 @@ pub async fn parts(tx: &mut Tx, recording: RecordingId) -> Result<Vec<StoredPart
 /// # Errors
 /// See [`StorageError`].
 pub async fn insert_playback(tx: &mut Tx, id: PlaybackId, playback: &Playback, now: Timestamp) -> Result<(), StorageError> {
-    execute!(tx, INSERT_PLAYBACK, id.to_string(), playback.recording.to_string(), playback.account.to_string(), now.as_micros(), playback.expires_at.as_micros())?;
+    execute!(
+        tx,
+        INSERT_PLAYBACK,
+        id.to_string(),
+        playback.recording.to_string(),
+        playback.account.to_string(),
+        now.as_micros(),
+        playback.expires_at.as_micros()
+    )?;
     Ok(())
 }
 
@@ -238,5 +269,9 @@ pub async fn playback(tx: &mut Tx, id: PlaybackId) -> Result<Option<Playback>, S
     let key = id.to_string();
     let Some(row) = fetch_optional!(tx, PlaybackRow, PLAYBACK, &key)? else { return Ok(None) };
     let at = At { table: "playbacks", row: &key };
-    Ok(Some(Playback { recording: at.parse("recording_id", &row.recording_id)?, account: at.parse("account_id", &row.account_id)?, expires_at: time(row.expires_at) }))
+    Ok(Some(Playback {
+        recording: at.parse("recording_id", &row.recording_id)?,
+        account: at.parse("account_id", &row.account_id)?,
+        expires_at: time(row.expires_at),
+    }))
 }

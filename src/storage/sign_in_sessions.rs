@@ -9,7 +9,8 @@ use crate::storage::database::{Tx, execute, fetch_optional};
 use crate::storage::error::StorageError;
 use crate::storage::row::{At, maybe_time, time};
 
-const INSERT: &str = "INSERT INTO sign_in_sessions (id, token_hash, account_id, created_at, last_seen_at, expires_at) VALUES ($1, $2, $3, $4, $4, $5)";
+const INSERT: &str =
+    "INSERT INTO sign_in_sessions (id, token_hash, account_id, created_at, last_seen_at, expires_at) VALUES ($1, $2, $3, $4, $4, $5)";
 const LOOKUP: &str = "SELECT s.id, s.account_id, s.last_seen_at, s.expires_at, s.ended_at, a.role, a.status, a.username, a.display_name
     FROM sign_in_sessions s JOIN accounts a ON a.id = s.account_id WHERE s.token_hash = $1";
 const END: &str = "UPDATE sign_in_sessions SET ended_at = $2 WHERE id = $1 AND ended_at IS NULL";
@@ -18,7 +19,8 @@ const LOOKUP_TOKEN: &str = "SELECT t.participant_id, t.expires_at, t.ended_at, p
     FROM participant_tokens t JOIN participants p ON p.id = t.participant_id WHERE t.token_hash = $1";
 const END_TOKENS: &str = "UPDATE participant_tokens SET ended_at = $2 WHERE participant_id = $1 AND ended_at IS NULL";
 const INSERT_TICKET: &str = "INSERT INTO join_tickets (token_hash, participant_id, expires_at) VALUES ($1, $2, $3)";
-const USE_TICKET: &str = "UPDATE join_tickets SET used_at = $3 WHERE token_hash = $1 AND participant_id = $2 AND used_at IS NULL AND expires_at > $3";
+const USE_TICKET: &str =
+    "UPDATE join_tickets SET used_at = $3 WHERE token_hash = $1 AND participant_id = $2 AND used_at IS NULL AND expires_at > $3";
 const FORGET_TICKETS: &str = "DELETE FROM join_tickets WHERE expires_at <= $1";
 
 /// Every statement, for the test that prepares them on both engines.
@@ -89,7 +91,14 @@ struct TokenRow {
 ///
 /// # Errors
 /// See [`StorageError`].
-pub async fn insert(tx: &mut Tx, id: SignInSessionId, token: &TokenHash, account: AccountId, now: Timestamp, expires_at: Timestamp) -> Result<(), StorageError> {
+pub async fn insert(
+    tx: &mut Tx,
+    id: SignInSessionId,
+    token: &TokenHash,
+    account: AccountId,
+    now: Timestamp,
+    expires_at: Timestamp,
+) -> Result<(), StorageError> {
     execute!(tx, INSERT, id.to_string(), token.as_str(), account.to_string(), now.as_micros(), expires_at.as_micros())?;
     Ok(())
 }
@@ -127,7 +136,13 @@ pub async fn end(tx: &mut Tx, id: SignInSessionId, now: Timestamp) -> Result<(),
 ///
 /// # Errors
 /// See [`StorageError`].
-pub async fn insert_token(tx: &mut Tx, token: &TokenHash, participant: ParticipantId, now: Timestamp, expires_at: Timestamp) -> Result<(), StorageError> {
+pub async fn insert_token(
+    tx: &mut Tx,
+    token: &TokenHash,
+    participant: ParticipantId,
+    now: Timestamp,
+    expires_at: Timestamp,
+) -> Result<(), StorageError> {
     execute!(tx, INSERT_TOKEN, token.as_str(), participant.to_string(), now.as_micros(), expires_at.as_micros())?;
     Ok(())
 }
@@ -162,7 +177,13 @@ pub async fn end_tokens(tx: &mut Tx, participant: ParticipantId, now: Timestamp)
 ///
 /// # Errors
 /// See [`StorageError`].
-pub async fn insert_ticket(tx: &mut Tx, token: &TokenHash, participant: ParticipantId, now: Timestamp, expires_at: Timestamp) -> Result<(), StorageError> {
+pub async fn insert_ticket(
+    tx: &mut Tx,
+    token: &TokenHash,
+    participant: ParticipantId,
+    now: Timestamp,
+    expires_at: Timestamp,
+) -> Result<(), StorageError> {
     execute!(tx, FORGET_TICKETS, now.as_micros())?;
     execute!(tx, INSERT_TICKET, token.as_str(), participant.to_string(), expires_at.as_micros())?;
     Ok(())

@@ -15,6 +15,16 @@ export function setSignedOutHandler(handler: ((problem: Problem) => void) | null
   onSignedOut = handler;
 }
 
+let speaksAsParticipant = false;
+
+/**
+ * Whether this page belongs to somebody who was invited. It matters in a browser that holds a clinician's sign-in as well: the
+ * header tells the server which of the two is meant.
+ */
+export function speakAsParticipant(yes: boolean): void {
+  speaksAsParticipant = yes;
+}
+
 /** No answer within this means that none will come; exports and verification of a long log are the slowest. */
 const TIMEOUT_MS = 60_000;
 
@@ -28,6 +38,7 @@ async function send(method: Method, path: string, body?: unknown, signal?: Abort
     init.headers = { ...init.headers, "Content-Type": "application/json" };
     init.body = JSON.stringify(body ?? {});
   }
+  if (speaksAsParticipant) init.headers = { ...init.headers, "Bedside-As": "participant" };
   init.signal = timeout.signal;
   let response: Response;
   try {
@@ -97,8 +108,9 @@ export const api = {
     post<T.Invitation>(`/consultations/${id(consultation)}/invitations`, { role, name_hint: nameHint }),
   reissueInvitation: (invitation: string) => post<T.Invitation>(`/invitations/${id(invitation)}/reissue`),
   cancelInvitation: (invitation: string) => post<T.Invitation>(`/invitations/${id(invitation)}/cancel`),
-  previewInvitation: (invitation: string, secret: string) =>
-    post<T.InvitationPreview>(`/invitations/${id(invitation)}/preview`, { secret }),
+  /** `language` is that of the data notice. */
+  previewInvitation: (invitation: string, secret: string, language: string) =>
+    post<T.InvitationPreview>(`/invitations/${id(invitation)}/preview`, { secret, language }),
   redeemInvitation: (invitation: string, secret: string) =>
     post<T.Redeemed>(`/invitations/${id(invitation)}/redeem`, { secret }),
 

@@ -276,10 +276,16 @@ describe("recording", () => {
   it.each(["refused", "withdrawn", "stopped", "failed"] as const)("says that it was %s, and by whom", (outcome) => {
     const before = run([shown(asked)], inCall()).state;
     const { state, effects } = run([ended({ id: "r", outcome, by: "doctor" })], before);
-    expect(state.notice).toEqual({ id: "r", outcome, by: "Name of doctor", byMe: false });
+    expect(state.notice).toEqual({ id: "r", outcome, by: "Name of doctor", byMe: false, hadBegun: false });
     expect(effects).toEqual([{ kind: "recording", change: outcome }]);
     expect(recordingView(state)).toBeNull();
     expect(run([{ type: "dismiss_notice" }], state).state.notice).toBeNull();
+  });
+
+  it("tells a refusal that ended a recording from one that kept it from beginning", () => {
+    const paused = snapshot("patient", { recording: recording("paused", { doctor: "permit", patient: "pending" }) });
+    const { state } = run([shown(paused), ended({ id: "r", outcome: "refused", by: "patient" })], inCall());
+    expect(state.notice).toMatchObject({ byMe: true, hadBegun: true });
   });
 
   it("an outcome is told once, and not at all when it is older than the page", () => {

@@ -43,6 +43,8 @@ export interface RecordingNotice {
   /** The participant's name, or null where nobody in particular decided. */
   readonly by: string | null;
   readonly byMe: boolean;
+  /** Something was recorded before: then a refusal ended the recording, else it kept it from beginning. */
+  readonly hadBegun: boolean;
 }
 
 export interface CallState {
@@ -340,6 +342,7 @@ function recordingChange(
       outcome: last.outcome,
       by: last.by === null ? null : (names[last.by] ?? null),
       byMe: last.by !== null && last.by === snapshot.self.id,
+      hadBegun: old.recording?.id === last.id && old.recording.started_at !== null,
     };
   }
   return { notice, recordingEffects };

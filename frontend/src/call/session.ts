@@ -255,6 +255,8 @@ export class CallSession {
       const sdp = await peer.offer();
       if (this.peer !== peer) return;
       if (!this.signaling.send({ type: "offer", sdp, key_epoch: 0 })) return;
+      // A new offer begins media anew, and with it what the others are told to expect.
+      this.signaling.send({ type: "state", ...this.media.sending });
       this.unanswered += 1;
       this.clearTimer("answerTimer");
       this.answerTimer = this.ports.timers.set(() => {

@@ -1,6 +1,8 @@
 //! What the tests of this module share: a browser's stand-in, and a world without sockets, where time
 //! passes only when a test says so.
 
+#![expect(clippy::cast_possible_truncation, reason = "small numbers of a test")]
+
 use std::collections::VecDeque;
 use std::net::SocketAddr;
 use std::sync::{Arc, Mutex};

@@ -1,5 +1,7 @@
 //! The promises of the media plane, kept or broken in front of real protocol stacks, without sockets.
 
+#![expect(clippy::cast_possible_truncation, reason = "small numbers of a test")]
+
 use std::net::UdpSocket;
 use std::sync::Arc;
 use std::sync::atomic::Ordering::Relaxed;

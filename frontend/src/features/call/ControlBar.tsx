@@ -12,8 +12,6 @@ interface ControlProps {
   id: string;
   icon: IconName;
   label: string;
-  /** The accessible name where it says more than the visible words. */
-  name?: string;
   kind?: "off" | "open" | "leave" | "active";
   pressed?: boolean;
   expanded?: boolean;
@@ -33,7 +31,6 @@ export function Control(props: ControlProps): JSX.Element {
       type="button"
       class={classes.join(" ")}
       data-testid={props.id}
-      aria-label={props.name ?? props.label}
       title={props.shortcut ? `${props.label} (Alt+${props.shortcut})` : props.label}
       aria-keyshortcuts={props.shortcut ? `Alt+${props.shortcut}` : undefined}
       aria-pressed={props.pressed}
@@ -43,11 +40,9 @@ export function Control(props: ControlProps): JSX.Element {
     >
       <span class="control__icon">
         <Icon name={props.icon} size={22} />
-        {props.children}
       </span>
-      <span class="control__label" aria-hidden="true">
-        {props.label}
-      </span>
+      <span class="control__label">{props.label}</span>
+      {props.children}
     </button>
   );
 }
@@ -127,7 +122,6 @@ export function ControlBar(props: ControlBarProps): JSX.Element {
         id="control-chat"
         icon="chat"
         label={t("call.control.chat")}
-        {...(unread > 0 ? { name: t("call.control.chat_unread", { count: unread }) } : {})}
         {...(panel === "chat" ? { kind: "open" as const } : {})}
         expanded={panel === "chat"}
         shortcut="C"
@@ -136,6 +130,7 @@ export function ControlBar(props: ControlBarProps): JSX.Element {
         {unread > 0 && (
           <span class="control__badge" data-testid="chat-unread">
             {unread > 9 ? "9+" : unread}
+            <span class="quietly"> {t("call.control.unread", { count: unread })}</span>
           </span>
         )}
       </Control>
@@ -148,9 +143,7 @@ export function ControlBar(props: ControlBarProps): JSX.Element {
         shortcut="P"
         onClick={() => props.onPanel("people")}
       >
-        <span class="control__count" aria-hidden="true">
-          {props.people}
-        </span>
+        <span class="control__count">{props.people}</span>
       </Control>
       <Control
         id="control-settings"

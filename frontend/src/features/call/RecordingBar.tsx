@@ -83,16 +83,18 @@ export function RecordingOutcome({ state, onDismiss }: { state: CallState; onDis
   const { notice } = state;
   if (notice === null) return null;
   const { outcome } = notice;
+  // A newcomer's refusal ends a recording that had begun; nothing was recorded of them.
+  const told = outcome === "refused" && notice.hadBegun ? "ended" : outcome;
   const words =
-    outcome === "refused" || outcome === "withdrawn"
-      ? notice.byMe
-        ? t(`call.recording.notice.${outcome}_me`)
+    told === "stopped" || told === "failed"
+      ? t(`call.recording.notice.${told}`)
+      : notice.byMe
+        ? t(`call.recording.notice.${told}_me`)
         : notice.by === null
-          ? t(`call.recording.notice.${outcome}_nobody`)
-          : t(`call.recording.notice.${outcome}`, { name: notice.by })
-      : t(`call.recording.notice.${outcome}`);
+          ? t(`call.recording.notice.${told}_nobody`)
+          : t(`call.recording.notice.${told}`, { name: notice.by });
   return (
-    <div class="banner" role="status" data-testid="recording-outcome" data-outcome={outcome}>
+    <div class="banner banner--close" role="status" data-testid="recording-outcome" data-outcome={outcome}>
       <Icon name="info" />
       <p class="banner__words">{words}</p>
       <Button class="banner__button" icon="close" label={t("action.dismiss")} onClick={onDismiss} />

@@ -44,7 +44,7 @@ function Check({ consultation, media, onJoin }: {
   return (
     <Page
       title={t("call.staff.title")}
-      intro={t("call.staff.with", { name: consultation.patient.name })}
+      intro={consultation.patient ? t("call.staff.with", { name: consultation.patient.name }) : undefined}
       back={{ href: `/consultations/${consultation.id}`, label: t("call.staff.back") }}
       width="narrow"
     >

@@ -54,7 +54,7 @@ function RemoteTile({ tile, streams }: { tile: Tile; streams: RemoteStreams | nu
   const gone = participant.presence === "reconnecting";
   return (
     <li
-      class={source === "screen" ? "tile tile--screen" : "tile"}
+      class={["tile", source === "screen" ? "tile--screen" : "", gone ? "tile--gone" : ""].filter(Boolean).join(" ")}
       data-testid="tile"
       data-participant={participant.id}
       data-source={source}
@@ -62,14 +62,16 @@ function RemoteTile({ tile, streams }: { tile: Tile; streams: RemoteStreams | nu
       {tile.picture && stream !== null ? (
         <RemoteVideo tile={tile} stream={stream} />
       ) : (
-        <span class="tile__initials" aria-hidden="true">
-          {initials(participant.name) || <Icon name="person" size={40} />}
-        </span>
+        !gone && (
+          <span class="tile__initials" aria-hidden="true">
+            {initials(participant.name) || <Icon name="person" size={40} />}
+          </span>
+        )
       )}
       {gone && (
         <div class="tile__gone" role="status">
           <span class="spinner" aria-hidden="true" />
-          {t("call.tile.reconnecting", { name: participant.name })}
+          {t("call.connection.reconnecting")}
         </div>
       )}
       <div class="tile__name">
@@ -85,11 +87,13 @@ function RemoteTile({ tile, streams }: { tile: Tile; streams: RemoteStreams | nu
   );
 }
 
-function SelfView({ view, name }: { view: LocalView; name: string }): JSX.Element {
+/** In the corner when there is one other person, a tile among the others when there are more. */
+function SelfView({ view, name, among }: { view: LocalView; name: string; among: boolean }): JSX.Element {
   const video = useTrack(view.cameraTrack);
   const on = view.camera.kind === "on";
+  const Box = among ? "li" : "div";
   return (
-    <div class="selfview" data-testid="self-view" data-camera={view.camera.kind}>
+    <Box class={among ? "tile" : "selfview"} data-testid="self-view" data-camera={view.camera.kind}>
       <video
         ref={video}
         class={view.mirrored ? "tile__video tile__video--mirrored" : "tile__video"}
@@ -101,7 +105,7 @@ function SelfView({ view, name }: { view: LocalView; name: string }): JSX.Elemen
         autoPlay
       />
       {!on && (
-        <span class="tile__initials tile__initials--small" aria-hidden="true">
+        <span class={among ? "tile__initials" : "tile__initials tile__initials--small"} aria-hidden="true">
           {initials(name) || <Icon name="camera-off" size={24} />}
         </span>
       )}
@@ -115,7 +119,7 @@ function SelfView({ view, name }: { view: LocalView; name: string }): JSX.Elemen
         <span>{t("call.you")}</span>
         {!on && <span class="quietly">, {t("call.tile.camera_off")}</span>}
       </div>
-    </div>
+    </Box>
   );
 }
 
@@ -130,6 +134,7 @@ export interface TilesProps {
 export function Tiles({ state, view, name, waitingCount, streamsOf }: TilesProps): JSX.Element {
   const shown = tiles(state);
   const sharing = shown.some((tile) => tile.source === "screen");
+  const among = shown.length > 1;
   return (
     <section class="stage" aria-label={t("call.stage")}>
       {shown.length === 0 ? (
@@ -139,13 +144,14 @@ export function Tiles({ state, view, name, waitingCount, streamsOf }: TilesProps
           <p>{waitingCount > 0 ? t("call.alone.waiting", { count: waitingCount }) : t("call.alone.text")}</p>
         </div>
       ) : (
-        <ul class={sharing ? "tiles tiles--screen" : "tiles"} data-count={shown.length}>
+        <ul class={sharing ? "tiles tiles--screen" : "tiles"} data-count={shown.length + (among ? 1 : 0)}>
           {shown.map((tile) => (
             <RemoteTile key={tile.key} tile={tile} streams={streamsOf(tile.slot)} />
           ))}
+          {among && <SelfView key="self" view={view} name={name} among />}
         </ul>
       )}
-      <SelfView view={view} name={name} />
+      {!among && <SelfView view={view} name={name} among={false} />}
     </section>
   );
 }

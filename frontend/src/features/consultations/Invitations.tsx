@@ -102,12 +102,12 @@ function Row(props: { invitation: Invitation; open: boolean; onAsk: (open: Open)
             onClick={() => props.onAsk({ kind: "reissue", invitation })}
           >
             {t("invite.reissue")}
-            <span class="quietly">: {nameOf(invitation)}</span>
+            <span class="quietly">({nameOf(invitation)})</span>
           </Button>
           {alive && (
             <Button variant="danger-quiet" onClick={() => props.onAsk({ kind: "cancel", invitation })}>
               {t("invite.cancel")}
-              <span class="quietly">: {nameOf(invitation)}</span>
+              <span class="quietly">({nameOf(invitation)})</span>
             </Button>
           )}
         </div>

@@ -29,7 +29,7 @@ export function Goodbye({ me, farewell, onReturn }: GoodbyeProps): JSX.Element {
   return (
     <Page title={t(words.title)} intro={t(words.text, { name: me.practitioner_name })} width="narrow">
       <div class="stack" data-testid="goodbye" data-ending={farewell}>
-        <p class="row">
+        <p class="bye__devices">
           <Icon name="camera-off" />
           <span>
             {t("join.bye.camera_off")} {!mayReturn(farewell) && t("join.bye.close")}

@@ -4,7 +4,7 @@
 // camera and microphone are off on every step but the device check, the waiting room and the call.
 import type { JSX } from "preact";
 import { useCallback, useEffect, useMemo, useState } from "preact/hooks";
-import { api } from "../../api/client";
+import { api, speakAsParticipant } from "../../api/client";
 import { asProblem } from "../../api/problem";
 import { LocalMedia } from "../../call/local-media";
 import { language, t } from "../../messages";
@@ -21,7 +21,7 @@ import { InvitationStep } from "./InvitationStep";
 import { LiveStep } from "./LiveStep";
 import { NameStep } from "./NameStep";
 import { ProblemPage } from "./ProblemPage";
-import { invitationStep, problemStep, secretOf, stepOf, type Step } from "./journey";
+import { invitationStep, isRefusal, problemStep, REVOKED, secretOf, stepOf, type Step } from "./journey";
 
 /** Somebody who has redeemed the link: where they are now. */
 async function resume(consultationId: string): Promise<Step> {
@@ -38,20 +38,23 @@ async function firstStep(invitationId: string): Promise<Step> {
       return await resume(known);
     } catch (error) {
       const problem = asProblem(error);
-      // Not redeemed here any more (a new link, cleared cookies): the invitation itself knows better.
-      if (secret === null || problem.status === 0 || problem.status >= 500) return problemStep(problem);
+      if (!isRefusal(problem)) return problemStep(problem);
+      // Removed or turned away, or the link was replaced: with its secret the invitation itself knows better.
+      if (secret === null) return REVOKED;
     }
   }
   if (secret === null) return { kind: "problem", problem: "malformed", cause: null };
   try {
-    const preview = await api.previewInvitation(invitationId, secret);
+    const preview = await api.previewInvitation(invitationId, secret, language.peek());
     if (preview.bound_here && known === null) {
       rememberJoined(invitationId, preview.consultation_id);
       return await resume(preview.consultation_id).catch(() => invitationStep(preview));
     }
     return invitationStep(preview);
   } catch (error) {
-    return problemStep(asProblem(error));
+    const problem = asProblem(error);
+    // "Used in another browser" would be wrong: it was this one, before its place was taken away.
+    return known !== null && problem.code === "INVITATION_USED" ? REVOKED : problemStep(problem);
   }
 }
 
@@ -67,7 +70,26 @@ export default function JoinPage({ invitationId }: { invitationId: string }): JS
     setStep(null);
     void firstStep(invitationId).then(setStep);
   }, [invitationId]);
-  useEffect(begin, [begin]);
+  useEffect(() => {
+    speakAsParticipant(true);
+    begin();
+    return () => speakAsParticipant(false);
+  }, [begin]);
+  const tag = language.value;
+  const onInvitation = step?.kind === "invitation";
+  useEffect(() => {
+    // The data notice is the server's: it comes anew in the language that the person has just chosen.
+    const secret = secretOf(location.hash);
+    if (!onInvitation || secret === null) return;
+    let current = true;
+    api.previewInvitation(invitationId, secret, tag).then(
+      (preview) => current && setStep((now) => (now?.kind === "invitation" ? invitationStep(preview) : now)),
+      () => undefined, // what is on the screen stays
+    );
+    return () => {
+      current = false;
+    };
+  }, [tag]);
   useEffect(() => {
     // The person pasted the complete link over a broken one: the browser sees that as the same page.
     window.addEventListener("hashchange", begin);

@@ -11,6 +11,7 @@ const TEXTS: Record<InvitationProblem, Key | null> = {
   malformed: "join.problem.malformed.text",
   unknown: "join.problem.unknown.text",
   used: "join.problem.used.text",
+  revoked: "join.bye.refused.text",
   expired: "join.problem.expired.text",
   cancelled: "join.problem.cancelled.text",
   ended: "join.problem.ended.text",
@@ -20,7 +21,7 @@ const TEXTS: Record<InvitationProblem, Key | null> = {
 };
 
 /** Where a new link from the clinic is the way on. */
-const ASK: ReadonlySet<InvitationProblem> = new Set(["malformed", "unknown", "used", "expired", "cancelled"]);
+const ASK: ReadonlySet<InvitationProblem> = new Set(["malformed", "unknown", "used", "revoked", "expired", "cancelled"]);
 
 export function ProblemPage({ problem, cause, onRetry }: {
   problem: InvitationProblem;
@@ -30,7 +31,7 @@ export function ProblemPage({ problem, cause, onRetry }: {
   const text = TEXTS[problem];
   return (
     <Page
-      title={t(`join.problem.${problem}.title`)}
+      title={t(problem === "revoked" ? "join.bye.refused.title" : `join.problem.${problem}.title`)}
       intro={text !== null ? t(text) : cause !== null ? problemMessage(cause) : t("error.INTERNAL")}
       width="narrow"
     >

@@ -1,7 +1,7 @@
 import { describe, expect, it } from "vitest";
 import { CODES, Problem } from "../../api/problem";
 import type { InvitationPreview, Me, Place } from "../../api/types";
-import { invitationStep, mayReturn, problemStep, secretOf, stepOf, worthRetrying } from "./journey";
+import { invitationStep, isRefusal, mayReturn, problemStep, secretOf, stepOf, worthRetrying } from "./journey";
 
 const me = (place: Place, name: string | null = "Sam"): Me => ({
   id: "p",
@@ -68,4 +68,9 @@ it("the way back is offered after an accident, not after being turned away", () 
   expect(mayReturn("left")).toBe(true);
   expect(mayReturn("turned_away")).toBe(false);
   expect(mayReturn("consultation_ended")).toBe(false);
+});
+
+it("a lost credential is told apart from a server that does not answer", () => {
+  expect([401, 403, 404].every((status) => isRefusal(new Problem("UNAUTHENTICATED", status)))).toBe(true);
+  expect([0, 429, 500, 503].some((status) => isRefusal(new Problem("NETWORK", status)))).toBe(false);
 });

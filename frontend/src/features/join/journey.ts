@@ -8,6 +8,8 @@ export type InvitationProblem =
   | "malformed"
   | "unknown"
   | "used"
+  /** Redeemed in this browser, whose place was taken away since. */
+  | "revoked"
   | "expired"
   | "cancelled"
   | "ended"
@@ -58,6 +60,13 @@ export function problemStep(cause: Problem): Step {
     }
   })();
   return { kind: "problem", problem, cause };
+}
+
+export const REVOKED: Step = { kind: "problem", problem: "revoked", cause: null };
+
+/** Whether the server does not know this browser as a participant (any more), other than failing to answer. */
+export function isRefusal(problem: Problem): boolean {
+  return problem.status === 401 || problem.status === 403 || problem.status === 404;
 }
 
 /** Whether trying the very same thing again can help. */

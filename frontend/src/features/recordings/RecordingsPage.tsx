@@ -60,7 +60,7 @@ function columns(clinician: boolean): Column<Row>[] {
         ) : (
           <span class="numbers">
             {formatDuration(recording.duration_ms)}
-            {recording.bytes > 0 && <span class="faint"> · {formatBytes(recording.bytes)}</span>}
+            {recording.bytes > 0 && <span class="recording-size">{formatBytes(recording.bytes)}</span>}
           </span>
         ),
     },

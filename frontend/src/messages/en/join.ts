@@ -4,9 +4,7 @@ export default {
   "join.steps": "Step {step} of {count}",
 
   "join.invitation.title": "{name} invites you to a video consultation",
-  "join.invitation.clinic": "{clinic}",
   "join.invitation.when": "When",
-  "join.invitation.who": "With",
   "join.invitation.role": "You join as",
   "join.invitation.for": "For",
   "join.invitation.easy": "You need no account and no app.",
@@ -30,7 +28,6 @@ export default {
 
   "join.lobby.title": "You are in the waiting room",
   "join.lobby.told": "{name} has been told that you are here and will let you in.",
-  "join.lobby.not_started": "{name} is not in the consultation yet. It is planned for {time}. You will be let in from here; you need not do anything.",
   "join.lobby.not_started_now": "{name} is not in the consultation yet. You will be let in from here; you need not do anything.",
   "join.lobby.connecting": "Connecting to the waiting room…",
   "join.lobby.since": "Waiting since {time}",

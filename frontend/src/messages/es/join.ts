@@ -4,9 +4,7 @@ export default {
   "join.steps": "Paso {step} de {count}",
 
   "join.invitation.title": "{name} le invita a una consulta por vídeo",
-  "join.invitation.clinic": "{clinic}",
   "join.invitation.when": "Cuándo",
-  "join.invitation.who": "Con",
   "join.invitation.role": "Usted participa como",
   "join.invitation.for": "Para",
   "join.invitation.easy": "No necesita cuenta ni aplicación.",
@@ -30,7 +28,6 @@ export default {
 
   "join.lobby.title": "Está en la sala de espera",
   "join.lobby.told": "{name} ya sabe que usted está aquí y le dejará pasar.",
-  "join.lobby.not_started": "{name} todavía no está en la consulta. Está prevista para {time}. Se le dejará pasar desde aquí; no tiene que hacer nada.",
   "join.lobby.not_started_now": "{name} todavía no está en la consulta. Se le dejará pasar desde aquí; no tiene que hacer nada.",
   "join.lobby.connecting": "Conectando con la sala de espera…",
   "join.lobby.since": "En espera desde las {time}",

@@ -1,0 +1,33 @@
+#!/usr/bin/env bash
+# Installs what a goal needs and the machine lacks, through apt where that is allowed; says what is missing where it is not.
+# Usage: scripts/needs.sh run|test
+set -euo pipefail
+goal=${1:?run or test}
+
+missing=()
+need() { command -v "$1" >/dev/null 2>&1 || missing+=("$2"); }
+
+need cc build-essential
+need pkg-config pkg-config
+if [ "$goal" = test ]; then
+    command -v chromium >/dev/null 2>&1 || missing+=(chromium)
+    need ffmpeg ffmpeg
+    compgen -G '/usr/lib/postgresql/*/bin/initdb' >/dev/null || missing+=(postgresql)
+    fc-list 2>/dev/null | grep -qi 'noto\|liberation\|dejavu' || missing+=(fonts-noto-core fontconfig)
+fi
+
+if [ ${#missing[@]} -gt 0 ]; then
+    echo "Installing: ${missing[*]}"
+    sudo=()
+    [ "$(id -u)" = 0 ] || sudo=(sudo -n)
+    if ! command -v apt-get >/dev/null 2>&1 || ! { [ "$(id -u)" = 0 ] || sudo -n true 2>/dev/null; }; then
+        echo "This machine lacks: ${missing[*]}. Install them and run this again." >&2
+        exit 1
+    fi
+    "${sudo[@]}" env DEBIAN_FRONTEND=noninteractive apt-get update -qq
+    "${sudo[@]}" env DEBIAN_FRONTEND=noninteractive apt-get install -y -qq --no-install-recommends "${missing[@]}" >/dev/null
+fi
+
+for tool in cargo node npm; do
+    command -v "$tool" >/dev/null 2>&1 || { echo "This machine lacks $tool (Rust 1.95 and Node 20 are needed; see README.md)." >&2; exit 1; }
+done

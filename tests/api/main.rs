@@ -1,0 +1,21 @@
+//! The server from outside: a real one on port 0, on SQLite and on a private PostgreSQL cluster, asked over HTTP and WebSocket.
+
+#![allow(
+    clippy::expect_used,
+    clippy::unwrap_used,
+    clippy::print_stdout,
+    clippy::too_many_lines,
+    clippy::cast_precision_loss,
+    missing_docs,
+    reason = "a test or benchmark ends loudly, prints, and documents itself by its names"
+)]
+
+mod audit;
+mod bad_input;
+mod consent;
+mod consultations;
+mod identity;
+mod invitations;
+mod signaling;
+mod storage;
+mod support;

@@ -1,0 +1,88 @@
+//! A private PostgreSQL cluster, started once per test program and stopped with it. Fails loudly where PostgreSQL is missing.
+
+use std::fs;
+use std::os::unix::fs::PermissionsExt;
+use std::path::{Path, PathBuf};
+use std::process::{Child, Command, Stdio};
+use std::sync::OnceLock;
+use std::sync::atomic::{AtomicU32, Ordering};
+use std::time::{Duration, Instant};
+
+struct Cluster {
+    folder: tempfile::TempDir,
+    bin: PathBuf,
+    /// Ends the cluster when its input closes, which happens at the latest when this program ends.
+    _keeper: Child,
+}
+
+static CLUSTER: OnceLock<Cluster> = OnceLock::new();
+static DATABASES: AtomicU32 = AtomicU32::new(0);
+
+/// Runs as the `postgres` user where the tests run as root, because PostgreSQL refuses to.
+fn command(program: &Path) -> Command {
+    if fs::metadata("/proc/self").is_ok_and(|own| std::os::unix::fs::MetadataExt::uid(&own) == 0) {
+        let mut command = Command::new("runuser");
+        command.args(["-u", "postgres", "--"]).arg(program);
+        command
+    } else {
+        Command::new(program)
+    }
+}
+
+fn binaries() -> PathBuf {
+    let mut versions: Vec<_> = fs::read_dir("/usr/lib/postgresql")
+        .map(|all| all.filter_map(|v| v.ok().map(|v| v.path().join("bin"))).collect())
+        .unwrap_or_default();
+    versions.sort();
+    versions
+        .into_iter()
+        .rev()
+        .find(|bin| bin.join("initdb").exists())
+        .expect("PostgreSQL is not installed: `make test` installs it, or apt-get install postgresql")
+}
+
+fn start() -> Cluster {
+    let bin = binaries();
+    let folder = tempfile::Builder::new().prefix("bedside-pg-").tempdir().expect("folder");
+    fs::set_permissions(folder.path(), fs::Permissions::from_mode(0o777)).expect("permissions");
+    let data = folder.path().join("data");
+    let made = command(&bin.join("initdb"))
+        .args(["--auth=trust", "--username=postgres", "--encoding=UTF8", "--locale=C", "--no-sync", "-D"])
+        .arg(&data)
+        .output()
+        .expect("initdb");
+    assert!(made.status.success(), "initdb: {}", String::from_utf8_lossy(&made.stderr));
+    let server = format!(
+        "'{}' -D '{}' -k '{}' -c listen_addresses='' -c fsync=off -c max_connections=300 >'{}/log' 2>&1 & pid=$!; read -r _; kill -INT $pid; wait $pid",
+        bin.join("postgres").display(),
+        data.display(),
+        folder.path().display(),
+        folder.path().display()
+    );
+    let keeper = command(Path::new("/bin/sh")).args(["-c", &server]).stdin(Stdio::piped()).spawn().expect("postgres");
+    let cluster = Cluster { folder, bin, _keeper: keeper };
+    let deadline = Instant::now() + Duration::from_secs(30);
+    while !command(&cluster.bin.join("pg_isready")).arg("-q").arg("-h").arg(cluster.folder.path()).status().is_ok_and(|s| s.success()) {
+        assert!(
+            Instant::now() < deadline,
+            "PostgreSQL did not start: {}",
+            fs::read_to_string(cluster.folder.path().join("log")).unwrap_or_default()
+        );
+        std::thread::sleep(Duration::from_millis(20));
+    }
+    cluster
+}
+
+/// The address of a fresh, empty database.
+pub fn fresh_database() -> String {
+    let cluster = CLUSTER.get_or_init(start);
+    let name = format!("bedside_{}", DATABASES.fetch_add(1, Ordering::Relaxed));
+    let made = command(&cluster.bin.join("createdb"))
+        .args(["-U", "postgres", "-h"])
+        .arg(cluster.folder.path())
+        .arg(&name)
+        .output()
+        .expect("createdb");
+    assert!(made.status.success(), "createdb: {}", String::from_utf8_lossy(&made.stderr));
+    format!("postgres://postgres@localhost/{name}?host={}", cluster.folder.path().display())
+}

@@ -1,0 +1,113 @@
+//! A real server on port 0 with a fresh database, stopped when the test ends.
+
+use super::postgres;
+use bedside::config::Config;
+use bedside::crypto::password::Cost;
+use bedside::domain::access::AccountRole;
+use bedside::domain::secret::Secret;
+use bedside::domain::time::{Clock, Timestamp};
+use bedside::services::Services;
+use bedside::startup::{Application, Parts, SystemClock};
+use std::path::{Path, PathBuf};
+use std::sync::Arc;
+use std::sync::atomic::{AtomicI64, Ordering};
+use std::time::Duration;
+
+/// Which engine a test runs on.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Engine {
+    Sqlite,
+    Postgres,
+}
+
+/// The system's clock, moved forward by the test.
+#[derive(Default)]
+pub struct MovableClock(AtomicI64);
+
+impl MovableClock {
+    pub fn forward(&self, by: Duration) {
+        self.0.fetch_add(i64::try_from(by.as_micros()).expect("small"), Ordering::SeqCst);
+    }
+}
+
+impl Clock for MovableClock {
+    fn now(&self) -> Timestamp {
+        Timestamp::from_micros(SystemClock.now().as_micros() + self.0.load(Ordering::SeqCst))
+    }
+}
+
+/// A running server.
+pub struct TestServer {
+    pub origin: String,
+    pub address: std::net::SocketAddr,
+    pub media_address: std::net::SocketAddr,
+    pub services: Arc<Services>,
+    pub clock: Arc<MovableClock>,
+    pub database: String,
+    pub folder: PathBuf,
+}
+
+pub const PASSWORD: &str = "a long enough test password";
+
+/// Every account of every test server.
+pub const ACCOUNTS: [(&str, &str, AccountRole); 4] = [
+    ("ana", "Dr. Ana Ruiz", AccountRole::Clinician),
+    ("ben", "Dr. Ben Okafor", AccountRole::Clinician),
+    ("aud", "Jonas Weber", AccountRole::Auditor),
+    ("adm", "Mira Patel", AccountRole::Administrator),
+];
+
+pub fn config(folder: &Path, database: &str) -> Config {
+    let loopback = "127.0.0.1:0".parse().expect("address");
+    Config {
+        clinic_name: "Test Clinic".to_owned(),
+        listen: loopback,
+        media_listen: loopback,
+        database: database.to_owned(),
+        recordings: folder.join("recordings"),
+        keys: folder.join("keys"),
+        workers: 1,
+        ..Config::default()
+    }
+}
+
+/// Runs a test against a server of its own.
+pub fn run(engine: Engine, test: impl AsyncFnOnce(&TestServer)) {
+    let folder = tempfile::tempdir().expect("folder");
+    let database = match engine {
+        Engine::Sqlite => format!("sqlite:{}", folder.path().join("data/bedside.db").display()),
+        Engine::Postgres => postgres::fresh_database(),
+    };
+    run_on(folder.path(), &database, test);
+}
+
+/// Runs a server on existing data; can be called again to restart it.
+pub fn run_on(folder: &Path, database: &str, test: impl AsyncFnOnce(&TestServer)) {
+    let runtime = tokio::runtime::Builder::new_multi_thread().worker_threads(2).enable_all().build().expect("runtime");
+    runtime.block_on(async {
+        let clock = Arc::new(MovableClock::default());
+        let parts = Parts { clock: Arc::clone(&clock) as Arc<dyn Clock>, password_cost: Cost::CHEAPEST };
+        let application = Application::build(config(folder, database), parts).await.expect("the server starts");
+        let services = Arc::clone(&application.services);
+        for (username, name, role) in ACCOUNTS {
+            services.ensure_account(username, name, role, Secret::new(PASSWORD.to_owned())).await.expect("account");
+        }
+        let server = TestServer {
+            origin: services.settings.public_origin.clone(),
+            address: application.address(),
+            media_address: application.media_address(),
+            services,
+            clock,
+            database: database.to_owned(),
+            folder: folder.to_owned(),
+        };
+        let (stop, stopped) = tokio::sync::oneshot::channel::<()>();
+        let running = tokio::spawn(application.run_until(async {
+            let _ = stopped.await;
+        }));
+        test(&server).await;
+        let _ = stop.send(());
+        running.await.expect("the server does not panic").expect("the server stops well");
+    });
+    runtime.shutdown_timeout(Duration::from_secs(5));
+}

@@ -1,0 +1,163 @@
+//! Holds the code to the house: a file imports only from floors below its own, and not from a sibling where that is forbidden.
+
+#![allow(
+    clippy::expect_used,
+    clippy::unwrap_used,
+    clippy::print_stdout,
+    clippy::too_many_lines,
+    clippy::cast_precision_loss,
+    missing_docs,
+    reason = "a test or benchmark ends loudly, prints, and documents itself by its names"
+)]
+
+use std::collections::BTreeMap;
+use std::fs;
+use std::path::{Path, PathBuf};
+
+const ROOT: &str = env!("CARGO_MANIFEST_DIR");
+
+/// Floor of each top-level module. Within a floor a module imports only itself, except at the top.
+const FLOORS: [(&str, u8); 12] = [
+    ("domain", 0),
+    ("crypto", 1),
+    ("media", 2),
+    ("policy", 2),
+    ("storage", 2),
+    ("services", 3),
+    ("gateway", 4),
+    ("http", 5),
+    ("cli", 6),
+    ("config", 6),
+    ("telemetry", 6),
+    ("startup", 6),
+];
+
+fn rust_files(folder: &Path) -> Vec<PathBuf> {
+    let mut found = Vec::new();
+    for item in fs::read_dir(folder).expect("folder") {
+        let path = item.expect("item").path();
+        if path.is_dir() {
+            found.extend(rust_files(&path));
+        } else if path.extension().is_some_and(|e| e == "rs") {
+            found.push(path);
+        }
+    }
+    found
+}
+
+/// The source without comments, so that words in prose do not count.
+fn code(path: &Path) -> String {
+    let text = fs::read_to_string(path).expect("source");
+    text.lines().map(|line| line.split("//").next().unwrap_or_default()).collect::<Vec<_>>().join("\n")
+}
+
+fn module_of(path: &Path) -> String {
+    let below = path.strip_prefix(Path::new(ROOT).join("src")).expect("below src");
+    below.components().next().expect("a name").as_os_str().to_string_lossy().trim_end_matches(".rs").to_owned()
+}
+
+/// Every `crate::name` of a source, also inside `use crate::{…}`.
+fn imports(code: &str) -> Vec<String> {
+    let word = |text: &str| text.chars().take_while(|c| c.is_alphanumeric() || *c == '_').collect::<String>();
+    let mut names = Vec::new();
+    for (at, _) in code.match_indices("crate::") {
+        let rest = &code[at + "crate::".len()..];
+        if let Some(group) = rest.strip_prefix('{') {
+            let mut depth = 0;
+            let mut start = true;
+            for (i, c) in group.char_indices() {
+                match c {
+                    '{' => depth += 1,
+                    '}' if depth == 0 => break,
+                    '}' => depth -= 1,
+                    ',' if depth == 0 => start = true,
+                    c if start && c.is_alphabetic() => {
+                        names.push(word(&group[i..]));
+                        start = false;
+                    }
+                    _ => {}
+                }
+            }
+        } else {
+            names.push(word(rest));
+        }
+    }
+    names
+}
+
+#[test]
+fn a_file_imports_only_from_floors_below_its_own() {
+    let floors: BTreeMap<&str, u8> = FLOORS.into_iter().collect();
+    let mut wrong = Vec::new();
+    let files = rust_files(&Path::new(ROOT).join("src"));
+    assert!(files.len() > 60, "the sources were found");
+    for file in files {
+        let own = module_of(&file);
+        if matches!(own.as_str(), "lib" | "main") {
+            continue;
+        }
+        let floor = floors.get(own.as_str()).unwrap_or_else(|| panic!("{own} has no floor"));
+        for name in imports(&code(&file)) {
+            let Some(other) = floors.get(name.as_str()) else { continue };
+            let sibling = name != own && other == floor && *floor < 6;
+            if other > floor || sibling {
+                wrong.push(format!("{} imports {name}", file.display()));
+            }
+        }
+    }
+    assert!(wrong.is_empty(), "{wrong:#?}");
+}
+
+#[test]
+fn the_check_itself_sees_grouped_and_nested_imports() {
+    assert_eq!(imports("use crate::{domain::id::{A, B}, storage, http::x};"), ["domain", "storage", "http"]);
+    assert_eq!(imports("let x = crate::services::y();"), ["services"]);
+}
+
+#[test]
+fn a_library_stays_where_the_house_put_it() {
+    let mut wrong = Vec::new();
+    let places: [(&str, &[&str]); 8] = [
+        ("sqlx::", &["storage/"]),
+        ("actix_web::", &["http/", "startup.rs", "cli/serve.rs"]),
+        ("cedar_policy::", &["policy/"]),
+        ("argon2::", &["crypto/"]),
+        ("aes_gcm::", &["crypto/"]),
+        ("fast_floe::", &["crypto/"]),
+        ("ed25519_dalek::", &["crypto/"]),
+        ("rtc::", &["gateway/media/"]),
+    ];
+    for file in rust_files(&Path::new(ROOT).join("src")) {
+        let name = file.strip_prefix(Path::new(ROOT).join("src")).expect("below src").to_string_lossy().into_owned();
+        let code = code(&file);
+        for (library, allowed) in places {
+            let used =
+                code.match_indices(library).any(|(at, _)| !code[..at].ends_with(|c: char| c.is_alphanumeric() || c == '_' || c == '"'));
+            if used && !allowed.iter().any(|place| name.starts_with(place)) {
+                wrong.push(format!("{name} knows {library}"));
+            }
+        }
+    }
+    assert!(wrong.is_empty(), "{wrong:#?}");
+}
+
+#[test]
+fn every_file_says_at_its_top_why_it_exists() {
+    let silent: Vec<_> = rust_files(&Path::new(ROOT).join("src"))
+        .into_iter()
+        .filter(|file| !fs::read_to_string(file).expect("source").starts_with("//!"))
+        .collect();
+    assert!(silent.is_empty(), "{silent:#?}");
+}
+
+#[test]
+fn both_engines_have_the_same_migrations() {
+    let names = |engine: &str| {
+        let mut names: Vec<_> =
+            fs::read_dir(Path::new(ROOT).join("migrations").join(engine)).expect("folder").map(|f| f.expect("file").file_name()).collect();
+        names.sort();
+        names
+    };
+    assert!(!names("sqlite").is_empty());
+    assert_eq!(names("sqlite"), names("postgres"));
+}

@@ -28,8 +28,20 @@ pub fn anonymous(request: &HttpRequest) -> Caller {
 /// # Errors
 /// If nobody is signed in.
 pub async fn staff(request: &HttpRequest, state: &State) -> Result<(Caller, SignedIn), Problem> {
+    identify(request, state, false).await
+}
+
+/// A member of staff whose page asks by itself: that does not keep the sign-in session alive.
+///
+/// # Errors
+/// If nobody is signed in.
+pub async fn unattended(request: &HttpRequest, state: &State) -> Result<(Caller, SignedIn), Problem> {
+    identify(request, state, true).await
+}
+
+async fn identify(request: &HttpRequest, state: &State, unattended: bool) -> Result<(Caller, SignedIn), Problem> {
     let secret = cookie(request, state, STAFF).ok_or(ServiceError::Unauthenticated)?;
-    let signed_in = state.services.signed_in(&secret).await?;
+    let signed_in = state.services.signed_in(&secret, unattended).await?;
     Ok((acting(request, signed_in.actor()), signed_in))
 }
 

@@ -109,7 +109,7 @@ pub async fn list(request: HttpRequest, state: web::Data<State>) -> Answer {
 /// In which of one's own consultations someone waits. Tells nothing of a patient, so that a page may ask often.
 #[utoipa::path(get, path = "/api/v1/consultations/waiting", tag = "Consultations", responses((status = 200, body = Waiting), (status = 401, body = ProblemBody), (status = 403, body = ProblemBody)))]
 pub async fn waiting(request: HttpRequest, state: web::Data<State>) -> Answer {
-    let (caller, _) = caller::staff(&request, &state).await?;
+    let (caller, _) = caller::unattended(&request, &state).await?;
     let permit = state.services.permit::<ListConsultations>(&caller).await?;
     let own = state.services.own_consultations(&permit).await?;
     let waiting =

@@ -59,7 +59,7 @@ async fn converse(state: web::Data<State>, callers: Vec<Caller>, mut session: Se
             let participant = admission.participant.participant.id;
             let (out, outgoing) = unbounded_channel();
             state.gateway.arrived(socket, admission, out);
-            let close = talk(&state, socket, participant, &mut session, &mut messages, outgoing).await;
+            let close = talk(&state, &callers, socket, participant, &mut session, &mut messages, outgoing).await;
             state.gateway.lost(socket, participant);
             close
         }
@@ -92,6 +92,7 @@ async fn greet(
 
 async fn talk(
     state: &State,
+    callers: &[Caller],
     socket: SocketId,
     participant: ParticipantId,
     session: &mut Session,
@@ -133,7 +134,12 @@ async fn talk(
                     _ => return Some(Close::Malformed),
                 }
             }
-            _ = pings.tick() => if heard.elapsed() > SILENCE || session.ping(b"").await.is_err() { return None },
+            _ = pings.tick() => {
+                callers.iter().for_each(|caller| state.services.still_here(caller));
+                if heard.elapsed() > SILENCE || session.ping(b"").await.is_err() {
+                    return None;
+                }
+            }
         }
     }
 }

@@ -79,6 +79,11 @@ impl Services {
             let name_hint = self.open_hint(read.tx(), consultation, &stored).await?;
             open.push(OpenInvitation { invitation: stored.invitation, name_hint, link: None });
         }
+        drop(read);
+        self.record(
+            self.entry(Event::ConsultationRead, permit.caller())?.about("consultation", consultation.id).with("part", "invitations"),
+        )
+        .await?;
         Ok(open)
     }
 

@@ -67,6 +67,11 @@ impl Services {
         for participant in participants::of_consultation(read.tx(), consultation.id).await? {
             open.push(self.open_participant(read.tx(), consultation, participant).await?);
         }
+        drop(read);
+        self.record(
+            self.entry(Event::ConsultationRead, permit.caller())?.about("consultation", consultation.id).with("part", "participants"),
+        )
+        .await?;
         Ok(open)
     }
 

@@ -309,6 +309,11 @@ impl Services {
         for recording in recordings::of_consultation(read.tx(), consultation.id).await? {
             listed.push(self.listed(read.tx(), recording).await?);
         }
+        drop(read);
+        self.record(
+            self.entry(Event::RecordingsListed, permit.caller())?.about("consultation", consultation.id).with("count", listed.len()),
+        )
+        .await?;
         Ok(listed)
     }
 

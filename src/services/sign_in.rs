@@ -120,11 +120,11 @@ impl Services {
         self.commit(tx, entry).await
     }
 
-    /// Who a staff cookie stands for.
+    /// Who a staff cookie stands for. A request that a page makes by itself (`unattended`) does not keep the session alive.
     ///
     /// # Errors
     /// [`ServiceError::SignInExpired`] if it once stood for someone, [`ServiceError::Unauthenticated`] if it never did.
-    pub async fn signed_in(&self, secret: &Secret) -> Result<SignedIn, ServiceError> {
+    pub async fn signed_in(&self, secret: &Secret, unattended: bool) -> Result<SignedIn, ServiceError> {
         let hash = token::hash(secret).ok_or(ServiceError::Unauthenticated)?;
         let found = sign_in_sessions::lookup(self.database.read().await?.tx(), &hash).await?.ok_or(ServiceError::Unauthenticated)?;
         let now = self.now();
@@ -132,7 +132,9 @@ impl Services {
         if found.ended_at.is_some() || now >= found.expires_at || idle || !found.active {
             return Err(ServiceError::SignInExpired);
         }
-        self.activity.touch(found.id, now);
+        if !unattended {
+            self.activity.touch(found.id, now);
+        }
         Ok(SignedIn {
             session: found.id,
             account: found.account,
@@ -141,6 +143,13 @@ impl Services {
             display_name: found.display_name,
             expires_at: found.expires_at,
         })
+    }
+
+    /// Someone in a call is not idle, however little they click.
+    pub fn still_here(&self, caller: &Caller) {
+        if let Actor::Account { session, .. } = caller.actor {
+            self.activity.touch(session, self.now());
+        }
     }
 
     /// Who a participant's cookie stands for.

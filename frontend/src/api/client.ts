@@ -91,6 +91,11 @@ export const api = {
   // consultations
   consultations: (signal?: AbortSignal) =>
     get<{ consultations: T.Consultation[] }>("/consultations", signal).then((answer) => answer.consultations),
+  /** How many wait in which of one's own consultations, as one comparable text. Tells nothing of patients, so it may be asked often. */
+  waiting: (signal?: AbortSignal) =>
+    get<{ waiting: { consultation_id: string; waiting: number }[] }>("/consultations/waiting", signal).then((answer) =>
+      JSON.stringify(answer.waiting.map((one) => [one.consultation_id, one.waiting]).sort()),
+    ),
   createConsultation: (patientId: string, startsAt: string | null) =>
     post<T.Consultation>("/consultations", { patient_id: patientId, starts_at: startsAt }),
   consultation: (consultation: string, signal?: AbortSignal) =>

@@ -313,10 +313,10 @@ describe("the end", () => {
     world.session.leave();
     released(world, tracks);
     expect(world.socket().sent.at(-1)).toEqual({ type: "leave" });
-    expect(world.left).toEqual([]);
+    expect(world.left).toEqual(["http"]);
   });
 
-  it("leaving without a socket is told over HTTP", async () => {
+  it("leaving without a socket is told as well", async () => {
     const world = await setUp();
     await world.connected();
     world.socket().onclose?.({ code: 1006 });

@@ -18,7 +18,7 @@ export const ANSWER_TIMEOUT_MS = 10_000;
 
 export interface SessionPorts {
   readonly ticket: () => Promise<TicketOutcome>;
-  /** Tells the server that this participant leaves, where no socket is open to say so. */
+  /** Tells the server that this participant leaves, durably: a reload must not bring them back with their camera on. */
   readonly leaveByHttp: () => void;
   readonly iceServers: readonly RTCIceServer[];
   readonly openSocket: () => Socket;
@@ -121,7 +121,8 @@ export class CallSession {
   /** Leaves on purpose; camera and microphone are released before this returns. */
   leave(): void {
     if (this.callState.ending !== null) return;
-    if (!this.signaling.leave()) this.ports.leaveByHttp();
+    this.signaling.leave();
+    this.ports.leaveByHttp();
     this.dispatch({ type: "leave" });
   }
 

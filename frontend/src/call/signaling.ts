@@ -100,10 +100,9 @@ export class SignalingClient {
   }
 
   /** Leaves on purpose. */
-  leave(): boolean {
-    const told = this.send({ type: "leave" });
+  leave(): void {
+    this.send({ type: "leave" });
     this.end(CLOSE.left);
-    return told;
   }
 
   /** Goes away without leaving: the place in the consultation is kept for a while. */

@@ -15,6 +15,8 @@ export interface Resource<D> {
 export interface ResourceOptions {
   /** Milliseconds between refreshes while the page is visible. */
   every?: number;
+  /** Something cheap whose answer changes when the data has: then only a change is loaded (each load is an audit entry). */
+  probe?: (signal: AbortSignal) => Promise<string>;
 }
 
 export function useResource<D>(
@@ -58,14 +60,33 @@ export function useResource<D>(
   }, dependencies);
 
   const { every } = options;
+  const latestProbe = useRef(options.probe);
+  latestProbe.current = options.probe;
+  const seen = useRef<string | null>(null);
   useEffect(() => {
     if (!every) return;
+    const probing = new AbortController();
     const refresh = (): void => {
       if (document.visibilityState === "visible") run(true);
     };
-    const timer = window.setInterval(refresh, every);
+    const look = (): void => {
+      const probe = latestProbe.current;
+      if (!probe) return refresh();
+      if (document.visibilityState !== "visible") return;
+      probe(probing.signal).then(
+        (now) => {
+          if (probing.signal.aborted) return;
+          if (seen.current !== null && seen.current !== now) refresh();
+          seen.current = now;
+        },
+        () => undefined, // the next look will tell; what is on screen stays
+      );
+    };
+    if (latestProbe.current) look();
+    const timer = window.setInterval(look, every);
     document.addEventListener("visibilitychange", refresh);
     return () => {
+      probing.abort();
       window.clearInterval(timer);
       document.removeEventListener("visibilitychange", refresh);
     };

@@ -34,13 +34,19 @@ export async function askForTicket(consultationId: string): Promise<TicketOutcom
   }
 }
 
+/** A leave that is still on its way. Somebody who comes straight back must not be overtaken by it. */
+let leaving: Promise<unknown> = Promise.resolve();
+
 /** The session for one consultation, not yet started. Waits for the server's ICE servers, which a call may need. */
 export async function makeSession(consultationId: string, media: LocalMedia): Promise<CallSession> {
+  await leaving;
   if (config.peek() === null) await loadConfig();
   return new CallSession(
     browserPorts(
       () => askForTicket(consultationId),
-      () => void api.leave(consultationId).catch(() => undefined),
+      () => {
+        leaving = api.leave(consultationId).catch(() => undefined);
+      },
       config.peek()?.ice_servers ?? [],
     ),
     media,

@@ -105,7 +105,7 @@ function Detail({ consultation, onChange }: { consultation: Consultation; onChan
   const { id, status, waiting } = consultation;
   const [asking, setAsking] = useState<Asking>(null);
   const open = status === "planned" || status === "in_progress";
-  const people = useResource((signal) => api.participants(id, signal), [id], open ? { every: REFRESH_MS } : {});
+  const people = useResource((signal) => api.participants(id, signal), [id], open ? { every: REFRESH_MS, probe: (signal) => api.waiting(signal) } : {});
   const recordings = useResource(
     (signal) => api.recordings(signal).then((all) => all.filter((one) => one.consultation_id === id)),
     [id, status],
@@ -212,7 +212,7 @@ export default function ConsultationPage({ consultationId }: { consultationId: s
   const consultation = useResource(
     (signal) => api.consultation(consultationId, signal),
     [consultationId],
-    over ? {} : { every: REFRESH_MS },
+    over ? {} : { every: REFRESH_MS, probe: (signal) => api.waiting(signal) },
   );
   const { data, problem, reload, replace } = consultation;
   useEffect(() => {

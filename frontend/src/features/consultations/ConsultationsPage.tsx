@@ -108,7 +108,7 @@ function List({ all }: { all: Consultation[] }): JSX.Element {
 }
 
 export default function ConsultationsPage(): JSX.Element {
-  const consultations = useResource((signal) => api.consultations(signal), [], { every: REFRESH_MS });
+  const consultations = useResource((signal) => api.consultations(signal), [], { every: REFRESH_MS, probe: (signal) => api.waiting(signal) });
   const waiting = (consultations.data ?? []).reduce((sum, consultation) => sum + consultation.waiting, 0);
   const title = t("consultations.title");
   return (

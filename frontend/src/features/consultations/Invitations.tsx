@@ -122,7 +122,7 @@ export function Invitations({ consultation }: { consultation: Consultation }): J
   const invitations = useResource(
     (signal) => api.invitations(consultation.id, signal),
     [consultation.id, consultation.status],
-    open ? { every: REFRESH_MS } : {},
+    open ? { every: REFRESH_MS, probe: (signal) => api.waiting(signal) } : {},
   );
   const show = (invitation: Invitation): void => {
     ask({ kind: "link", invitation });

@@ -48,6 +48,7 @@ export function ProblemPage({ problem, cause, onRetry }: {
             </Button>
           </div>
         )}
+        {problem === "ended" && <p class="soft">{t("join.bye.close")}</p>}
         {cause?.requestId && (
           <p class="small faint">
             {t("error.request", { id: "" })}

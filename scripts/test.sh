@@ -19,11 +19,16 @@ step() {
 
 # Adds up what cargo test, vitest and node --test said of themselves.
 summary() {
-    local passed failed
-    passed=$(grep -aoE '(test result: [a-zA-Z]+\. [0-9]+ passed)|(Tests +[^|]*[0-9]+ passed)|(ℹ pass [0-9]+)|(# pass [0-9]+)' "$log" | grep -aoE '[0-9]+( passed)?$' | grep -aoE '[0-9]+' | paste -sd+ | bc)
-    failed=$(grep -aoE '([0-9]+ failed)|(ℹ fail [0-9]+)|(# fail [0-9]+)' "$log" | grep -aoE '[0-9]+' | paste -sd+ | bc)
-    [ "$1" = 0 ] || [ "${failed:-0}" != 0 ] || failed=1
-    printf '\nTook %s s.\n%s passed, %s failed\n' "$(($(date +%s) - began))" "${passed:-0}" "${failed:-0}"
+    local counts passed failed
+    counts=$(sed 's/\x1b\[[0-9;]*m//g' "$log" | awk '
+        /^test result:/                  { for (i = 1; i < NF; i++) { if ($(i + 1) ~ /^passed/) p += $i; if ($(i + 1) ~ /^failed/) f += $i } }
+        /^ *Tests +.*(passed|failed)/    { for (i = 1; i < NF; i++) { if ($(i + 1) ~ /^passed/) p += $i; if ($(i + 1) ~ /^failed/) f += $i } }
+        /^(ℹ|#) pass [0-9]+/             { p += $3 }
+        /^(ℹ|#) fail [0-9]+/             { f += $3 }
+        END                              { print p + 0, f + 0 }')
+    read -r passed failed <<<"$counts"
+    [ "$1" = 0 ] || [ "$failed" != 0 ] || failed=1
+    printf '\nTook %s s.\n%s passed, %s failed\n' "$(($(date +%s) - began))" "$passed" "$failed"
 }
 
 step 'Format' cargo fmt --check

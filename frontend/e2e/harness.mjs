@@ -14,8 +14,17 @@ const browserPath = process.env.CHROMIUM ?? "/usr/bin/chromium";
 
 const FLAGS = [
   "--no-sandbox", "--disable-gpu", "--disable-quic", "--no-first-run", "--disable-background-networking",
-  "--disable-component-update", "--disable-sync", "--disable-dev-shm-usage", "--use-fake-device-for-media-stream",
+  "--disable-component-update", "--disable-sync", "--disable-dev-shm-usage",
 ];
+
+/** Which devices the machine has and what the person answers when the page asks for them. */
+const DEVICES = {
+  allow: ["--use-fake-device-for-media-stream", "--use-fake-ui-for-media-stream", "--auto-select-desktop-capture-source=Entire screen"],
+  /** The answer is the test's, given with `context.grantPermissions`. */
+  ask: ["--use-fake-device-for-media-stream"],
+  microphone: ["--use-fake-device-for-media-stream=device-count=0", "--use-fake-ui-for-media-stream"],
+  none: ["--use-fake-ui-for-media-stream"],
+};
 
 export const PATIENCE = 20_000;
 
@@ -60,13 +69,10 @@ export async function startServer({ data = mkdtempSync(join(tmpdir(), "bedside-e
   };
 }
 
-/** A browser whose person says yes to devices (or no), with a sound of their own. */
-export async function launch({ devices = "allow", autoplay = "allow", flags = [] } = {}) {
-  const more = [...flags];
-  if (devices === "allow") more.push("--use-fake-ui-for-media-stream", "--auto-select-desktop-capture-source=Entire screen");
-  if (devices === "none") more.push("--use-fake-ui-for-media-stream");
-  if (autoplay === "allow") more.push("--autoplay-policy=no-user-gesture-required");
-  return chromium.launch({ executablePath: browserPath, headless: true, args: [...FLAGS, ...more] });
+/** A browser with those devices, that lets pages make sounds or waits for a touch. */
+export async function launch({ devices = "allow", autoplay = "allow" } = {}) {
+  const policy = autoplay === "allow" ? "no-user-gesture-required" : "document-user-activation-required";
+  return chromium.launch({ executablePath: browserPath, headless: true, args: [...FLAGS, ...DEVICES[devices], `--autoplay-policy=${policy}`] });
 }
 
 /** A profile of its own with one page; what goes wrong in it is collected. */

@@ -16,6 +16,7 @@ use crate::services::events::ConsultationEvent;
 use crate::services::participants::Admission;
 use crate::services::recordings::RecordingGrant;
 use std::collections::HashMap;
+use std::pin::Pin;
 use std::sync::{Arc, PoisonError, RwLock};
 use std::time::{Duration, Instant};
 use tokio::sync::mpsc::{UnboundedReceiver, UnboundedSender, unbounded_channel};
@@ -36,6 +37,9 @@ pub enum Outgoing {
 /// One browser's connection; a later one of the same participant has a higher number.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct SocketId(u64);
+
+/// Something to be written down in its turn.
+type Job = Pin<Box<dyn Future<Output = ()> + Send>>;
 
 enum Input {
     Arrived { admission: Box<Admission>, out: UnboundedSender<Outgoing>, socket: SocketId },
@@ -80,10 +84,17 @@ impl Gateway {
         let media = Arc::new(media);
         let presence = Arc::<RwLock<HashMap<ConsultationId, Presence>>>::default();
         let events = services.events.subscribe();
+        let (ledger, mut jobs) = unbounded_channel::<Job>();
+        tokio::spawn(async move {
+            while let Some(job) = jobs.recv().await {
+                job.await;
+            }
+        });
         let conductor = Conductor {
             services,
             media: Arc::clone(&media),
             inputs: inputs.clone(),
+            ledger,
             rooms: HashMap::new(),
             whereabouts: HashMap::new(),
             sockets: HashMap::new(),
@@ -157,6 +168,7 @@ struct Conductor {
     services: Arc<Services>,
     media: Arc<MediaPlane>,
     inputs: UnboundedSender<Input>,
+    ledger: UnboundedSender<Job>,
     rooms: HashMap<ConsultationId, Room>,
     whereabouts: HashMap<ParticipantId, ConsultationId>,
     sockets: HashMap<ParticipantId, Socket>,
@@ -358,7 +370,7 @@ impl Conductor {
 
     fn ask_to_start(&self, room: ConsentedRoom) {
         let (services, inputs) = (Arc::clone(&self.services), self.inputs.clone());
-        tokio::spawn(async move {
+        self.in_order(async move {
             let (consultation, recording) = (room.consultation(), room.recording());
             let input = match services.start_recording(&room).await {
                 Ok(grant) => Input::Granted { room, grant: Box::new(grant) },
@@ -369,6 +381,11 @@ impl Conductor {
             };
             let _ = inputs.send(input);
         });
+    }
+
+    /// Starts and pauses are written down one after the other, as they happened.
+    fn in_order(&self, job: impl Future<Output = ()> + Send + 'static) {
+        let _ = self.ledger.send(Box::pin(job));
     }
 
     fn record(&mut self, room: ConsentedRoom, grant: Box<RecordingGrant>) {
@@ -416,7 +433,7 @@ impl Conductor {
             }
         }
         let services = Arc::clone(&self.services);
-        tokio::spawn(async move {
+        self.in_order(async move {
             if let Err(error) = services.pause_recording(recording, newcomer).await {
                 tracing::error!(%recording, %error, "the pause could not be recorded");
             }

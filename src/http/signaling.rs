@@ -135,7 +135,9 @@ async fn talk(
                 }
             }
             _ = pings.tick() => {
-                callers.iter().for_each(|caller| state.services.still_here(caller));
+                for caller in callers {
+                    state.services.still_here(caller);
+                }
                 if heard.elapsed() > SILENCE || session.ping(b"").await.is_err() {
                     return None;
                 }

@@ -6,6 +6,7 @@
     clippy::print_stdout,
     clippy::too_many_lines,
     clippy::cast_precision_loss,
+    clippy::cast_possible_truncation,
     missing_docs,
     reason = "a test or benchmark ends loudly, prints, and documents itself by its names"
 )]

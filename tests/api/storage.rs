@@ -149,6 +149,24 @@ fn data_opens_after_a_restart_and_not_under_another_key() {
 }
 
 on_both_engines! {
+    async fn after_its_key_is_destroyed_a_patients_data_opens_for_nobody(server) {
+        let visit = Visit::new(server).await;
+        let destroy = "UPDATE subject_keys SET content_key = NULL";
+        if server.database.starts_with("sqlite:") {
+            sqlx::query(destroy).execute(&mut sqlx::SqliteConnection::connect(&server.database).await.expect("database")).await.expect("destroyed");
+        } else {
+            sqlx::query(destroy).execute(&mut sqlx::PgConnection::connect(&server.database).await.expect("database")).await.expect("destroyed");
+        }
+        let seen = visit.clinician.get(&visit.path("")).await.expect(200);
+        assert!(seen.body["patient"].is_null() && !seen.text.contains("Quillon"));
+        assert_eq!(visit.clinician.post("/patients/search", json!({"text": "quillon"})).await.expect(200).body["patients"].as_array().map(Vec::len), Some(0));
+        let hint = json!({"role": "patient", "name_hint": "Quillon"});
+        visit.clinician.post(&visit.path("/invitations"), hint).await.refused(410, "KEY_DESTROYED");
+        let patient = Browser::new(server);
+        patient.post(&format!("/invitations/{}/redeem", visit.invitation), json!({"secret": visit.secret})).await.expect(200);
+        patient.put(&visit.path("/participants/me"), json!({"name": "Quillon", "language": "en"})).await.refused(410, "KEY_DESTROYED");
+    }
+
     async fn the_server_is_well_once_it_has_started(server) {
         let answer = reqwest::get(format!("http://127.0.0.1:{}/healthz", server.address.port())).await.expect("answer");
         assert_eq!((answer.status().as_u16(), answer.text().await.expect("text")), (200, "ok\n".to_owned()));

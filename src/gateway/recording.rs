@@ -4,11 +4,10 @@
 
 use crate::domain::consent::ConsentedRoom;
 use crate::domain::id::{ParticipantId, RecordingId};
-use crate::gateway::media::{self, MediaPlane, PeerId, Tap, TapPacket};
+use crate::gateway::media::{MediaPlane, PeerId, Tap, TapPacket};
 use crate::gateway::recorder::{
     ContentKeyIssuer, MediaPacket, Outcome, Recorder, RecorderError, RecorderEvent, RecorderInput, RecorderSetup, Stretch, recovery,
 };
-use crate::media::Source;
 use crate::services::Services;
 use crate::services::recordings::{ClosedPart, RecordingGrant};
 use crate::storage::recording_files::PartStore;
@@ -118,11 +117,7 @@ impl Running {
 fn packet_of(participant: ParticipantId, packet: TapPacket) -> MediaPacket {
     MediaPacket {
         participant,
-        source: match packet.source {
-            media::Source::Microphone => Source::Microphone,
-            media::Source::Camera => Source::Camera,
-            media::Source::Screen => Source::Screen,
-        },
+        source: packet.source,
         ssrc: packet.ssrc,
         sequence: packet.sequence,
         timestamp: packet.timestamp,

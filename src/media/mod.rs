@@ -23,7 +23,8 @@ pub enum Source {
 }
 
 impl Source {
-    const ALL: [Self; 3] = [Self::Microphone, Self::Camera, Self::Screen];
+    /// All sources in the order of their m-lines.
+    pub const ALL: [Self; 3] = [Self::Microphone, Self::Camera, Self::Screen];
 
     /// The stable name, in storage and on the wire.
     #[must_use]
@@ -39,6 +40,22 @@ impl Source {
     #[must_use]
     pub fn parse(text: &str) -> Option<Self> {
         Self::ALL.into_iter().find(|source| source.as_str() == text)
+    }
+
+    /// Its place in [`Source::ALL`].
+    #[must_use]
+    pub const fn index(self) -> usize {
+        match self {
+            Self::Microphone => 0,
+            Self::Camera => 1,
+            Self::Screen => 2,
+        }
+    }
+
+    /// Whether it is a picture.
+    #[must_use]
+    pub const fn is_video(self) -> bool {
+        !matches!(self, Self::Microphone)
     }
 
     /// The codec it is negotiated with.

@@ -35,6 +35,7 @@ mod testing;
 mod tests;
 mod thread;
 
+pub use crate::media::Source;
 pub use handle::{ConnectionState, MediaConfig, MediaError, MediaEvent, MediaPlane};
 pub use sdp::NegotiationError;
 pub use stats::MediaStats;
@@ -66,42 +67,3 @@ pub const LOG_DIRECTIVES: &[&str] = &[
 /// Whose connection it is: chosen by the caller, unique per live connection.
 #[derive(Copy, Clone, Eq, PartialEq, Hash, Debug)]
 pub struct PeerId(pub uuid::Uuid);
-
-/// The three things one participant can send.
-#[derive(Copy, Clone, Eq, PartialEq, Hash, Debug)]
-pub enum Source {
-    /// Opus, 48 kHz RTP clock.
-    Microphone,
-    /// VP8, 90 kHz RTP clock.
-    Camera,
-    /// VP8, 90 kHz RTP clock.
-    Screen,
-}
-
-impl Source {
-    /// All sources in the order of their m-lines.
-    pub const ALL: [Source; 3] = [Source::Microphone, Source::Camera, Source::Screen];
-
-    /// RTP timestamp units per second.
-    #[must_use]
-    pub const fn clock_rate(self) -> u32 {
-        match self {
-            Source::Microphone => 48_000,
-            Source::Camera | Source::Screen => 90_000,
-        }
-    }
-
-    /// Whether packets of this source are VP8.
-    #[must_use]
-    pub const fn is_video(self) -> bool {
-        !matches!(self, Source::Microphone)
-    }
-
-    const fn index(self) -> usize {
-        match self {
-            Source::Microphone => 0,
-            Source::Camera => 1,
-            Source::Screen => 2,
-        }
-    }
-}

@@ -65,7 +65,7 @@ impl Rewriter {
         // The pause lasts as long on the subscriber's clock as it did on the wall's, and at least a tick.
         let pause = self.last_sent.map_or(Duration::ZERO, |sent| now.saturating_duration_since(sent));
         // A pause of days would overflow; nobody compares timestamps across it.
-        let ticks = pause.as_micros() * u128::from(self.source.clock_rate()) / 1_000_000;
+        let ticks = pause.as_micros() * u128::from(self.source.codec().clock_rate()) / 1_000_000;
         let ticks = u32::try_from(ticks).unwrap_or(u32::MAX / 4).max(1);
         let timestamp = self.last_timestamp.wrapping_add(ticks);
         let sequence = self.last_sequence.wrapping_add(1);

@@ -24,6 +24,9 @@ pub enum ConfigError {
         /// What is wrong.
         reason: String,
     },
+    /// Cookies and media permissions need a secure origin.
+    #[error("public_origin must be https://host[:port], or http:// on localhost; {0} is neither")]
+    Origin(String),
     /// The demo must not be reachable from elsewhere.
     #[error("--demo listens on loopback only; {0} can be reached from elsewhere")]
     DemoReachable(IpAddr),
@@ -109,6 +112,17 @@ impl Config {
     /// # Errors
     /// [`ConfigError::DemoReachable`].
     pub fn check(&self) -> Result<(), ConfigError> {
+        if let Some(origin) = &self.public_origin {
+            let plain_local = ["http://localhost", "http://127.0.0.1", "http://[::1]"].iter().any(|local| {
+                origin
+                    .strip_prefix(local)
+                    .is_some_and(|rest| rest.is_empty() || rest.strip_prefix(':').is_some_and(|port| port.parse::<u16>().is_ok()))
+            });
+            let secure = origin.strip_prefix("https://").is_some_and(|host| !host.is_empty() && !host.contains(['/', '@', ' ', '?', '#']));
+            if !plain_local && !secure {
+                return Err(ConfigError::Origin(origin.clone()));
+            }
+        }
         let reachable = [self.listen.ip(), self.media_listen.ip()].into_iter().find(|ip| !ip.is_loopback());
         match reachable.filter(|_| self.demo) {
             Some(ip) => Err(ConfigError::DemoReachable(ip)),
@@ -128,6 +142,24 @@ mod tests {
         assert!(Config::read(file.path()).expect_err("refused").to_string().contains("clinic_nmae"));
         fs::write(file.path(), "clinic_name = \"x\"\nlisten = \"127.0.0.1:1\"\n").expect("write");
         assert_eq!(Config::read(file.path()).expect("good").clinic_name, "x");
+    }
+
+    #[test]
+    fn an_origin_that_is_neither_secure_nor_local_is_refused() {
+        let with = |origin: &str| Config { public_origin: Some(origin.to_owned()), ..Config::default() }.check();
+        for good in ["https://calls.example", "https://calls.example:8443", "http://localhost:8080", "http://127.0.0.1:8080"] {
+            assert!(with(good).is_ok(), "{good}");
+        }
+        for bad in [
+            "http://calls.example",
+            "https://calls.example/",
+            "https://",
+            "calls.example",
+            "http://localhost.evil.example",
+            "http://localhost:8080/x",
+        ] {
+            assert!(with(bad).is_err(), "{bad}");
+        }
     }
 
     #[test]

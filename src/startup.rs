@@ -86,11 +86,13 @@ pub struct Parts {
     pub clock: Arc<dyn Clock>,
     /// What a password hash costs.
     pub password_cost: Cost,
+    /// Whether changed policy files come into force at once.
+    pub accept_policies: bool,
 }
 
 impl Default for Parts {
     fn default() -> Self {
-        Self { clock: Arc::new(SystemClock), password_cost: Cost::STANDARD }
+        Self { clock: Arc::new(SystemClock), password_cost: Cost::STANDARD, accept_policies: false }
     }
 }
 
@@ -127,6 +129,7 @@ pub struct Application {
 /// See [`StartError`].
 pub async fn open_services(config: &Config, public_origin: String, parts: Parts) -> Result<(Arc<Services>, Vec<DemoAccount>), StartError> {
     let entropy: Arc<dyn Entropy> = Arc::new(SystemEntropy);
+    private_folder(&config.keys)?;
     let keys = KeyRing::new(Box::new(LocalKeyFile::open_or_create(&config.keys, entropy.as_ref())?), Arc::clone(&entropy));
     let host = public_origin.split_once("://").map_or(public_origin.as_str(), |(_, host)| host);
     let signer = Arc::new(LogSigner::new(&format!("{}/audit", host.split(':').next().unwrap_or(host)), &*keys.signing_seed()?)?);
@@ -134,13 +137,14 @@ pub async fn open_services(config: &Config, public_origin: String, parts: Parts)
         Some(folder) => Files::read(folder)?,
         None => Files::shipped()?,
     };
-    let bundle = Bundle::check(files)?;
     if let Some(path) = config.database.strip_prefix("sqlite:") {
         let parent = Path::new(path.trim_start_matches("//")).parent().unwrap_or(Path::new(".")).to_owned();
-        fs::create_dir_all(&parent).map_err(|error| StartError::Io { what: parent.display().to_string(), error })?;
+        private_folder(&parent)?;
     }
     let database = Database::open(&config.database).await?;
-    let policy = bring_into_force(&database, bundle, config.demo, parts.clock.as_ref(), entropy.as_ref()).await?;
+    let proposed = Bundle::check(files);
+    let policy =
+        bring_into_force(&database, proposed, config.demo || parts.accept_policies, parts.clock.as_ref(), entropy.as_ref()).await?;
     let sequencer = Sequencer::start(database.clone(), Arc::clone(&signer), Arc::clone(&parts.clock));
     let parallel = std::thread::available_parallelism().map_or(1, std::num::NonZero::get);
     let services = Arc::new(Services {
@@ -150,7 +154,7 @@ pub async fn open_services(config: &Config, public_origin: String, parts: Parts)
         clock: parts.clock,
         throttle: Throttle::default(),
         policy: RwLock::new(policy),
-        events: Events::default(),
+        events: Arc::new(Events::default()),
         settings: Settings { clinic_name: config.clinic_name.clone(), public_origin, demo: config.demo },
         database,
         entropy,
@@ -167,6 +171,15 @@ pub async fn open_services(config: &Config, public_origin: String, parts: Parts)
         }
     }
     Ok((services, demo_accounts))
+}
+
+/// A folder that only its owner can look into.
+fn private_folder(path: &Path) -> Result<(), StartError> {
+    let mut builder = fs::DirBuilder::new();
+    builder.recursive(true);
+    #[cfg(unix)]
+    std::os::unix::fs::DirBuilderExt::mode(&mut builder, 0o700);
+    builder.create(path).map_err(|error| StartError::Io { what: path.display().to_string(), error })
 }
 
 impl Application {

@@ -110,6 +110,8 @@ CREATE TABLE recordings (
     policy_digest      TEXT NOT NULL,
     retention_class    TEXT NOT NULL
 ) STRICT;
+-- At most one recording of a consultation can be decided about at a time.
+CREATE UNIQUE INDEX recordings_open ON recordings (consultation_id) WHERE state IN ('requested', 'active', 'paused');
 CREATE INDEX recordings_by_consultation ON recordings (consultation_id, requested_at);
 
 CREATE TABLE recording_parts (

@@ -1,7 +1,10 @@
 //! Floor 6: the command line, one file per subcommand.
 
 pub mod audit;
+pub mod policy;
 pub mod serve;
+pub mod settings;
+pub mod user;
 
 use clap::{Parser, Subcommand};
 
@@ -17,6 +20,12 @@ pub struct Cli {
 enum Command {
     /// Serve pages, calls and recordings.
     Serve(Box<serve::Serve>),
+    /// Staff accounts.
+    #[command(subcommand)]
+    User(user::User),
+    /// Policy files.
+    #[command(subcommand)]
+    Policy(policy::Policy),
     /// Check exports of the audit log.
     #[command(subcommand)]
     Audit(audit::Audit),
@@ -30,6 +39,8 @@ impl Cli {
     pub fn run(self) -> Result<(), String> {
         match self.command {
             Command::Serve(serve) => serve.run(),
+            Command::User(user) => user.run(),
+            Command::Policy(policy) => policy.run(),
             Command::Audit(audit) => audit.run(),
         }
     }

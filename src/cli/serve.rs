@@ -1,5 +1,6 @@
 //! `bedside serve`: runs the server until it is told to stop.
 
+use crate::cli::settings::Settings;
 use crate::config::Config;
 use crate::startup::{Application, Parts};
 use crate::telemetry;
@@ -17,33 +18,17 @@ pub struct Serve {
     /// Where the demo keeps its data.
     #[arg(long, default_value = "data", requires = "demo")]
     data: PathBuf,
-    /// Configuration file (TOML).
-    #[arg(long, env = "BEDSIDE_CONFIG", conflicts_with = "demo")]
-    config: Option<PathBuf>,
     /// Where pages are served.
     #[arg(long, env = "BEDSIDE_LISTEN")]
     listen: Option<SocketAddr>,
-    /// Scheme, host and port under which browsers reach the server.
-    #[arg(long, env = "BEDSIDE_PUBLIC_ORIGIN")]
-    public_origin: Option<String>,
     /// Where media is received (one UDP port).
     #[arg(long, env = "BEDSIDE_MEDIA_LISTEN")]
     media_listen: Option<SocketAddr>,
     /// An address browsers can reach the media port at; may be given several times.
     #[arg(long, env = "BEDSIDE_MEDIA_ADVERTISE", value_delimiter = ',')]
     media_advertise: Vec<IpAddr>,
-    /// Database address: sqlite:… or postgres:….
-    #[arg(long, env = "BEDSIDE_DATABASE")]
-    database: Option<String>,
-    /// Folder of sealed recordings.
-    #[arg(long, env = "BEDSIDE_RECORDINGS")]
-    recordings: Option<PathBuf>,
-    /// Folder of the key file.
-    #[arg(long, env = "BEDSIDE_KEYS")]
-    keys: Option<PathBuf>,
-    /// Folder of policy files; without it the ones the program was built with.
-    #[arg(long, env = "BEDSIDE_POLICIES")]
-    policies: Option<PathBuf>,
+    #[command(flatten)]
+    settings: Settings,
 }
 
 impl Serve {
@@ -63,27 +48,14 @@ impl Serve {
     }
 
     fn config(self) -> Result<Config, String> {
-        let mut config = match (&self.config, self.demo) {
-            (_, true) => Config::demo(&self.data),
-            (Some(path), false) => Config::read(path).map_err(|e| e.to_string())?,
-            (None, false) => Config::default(),
-        };
-        if let Some(listen) = self.listen {
-            config.listen = listen;
-        }
-        if let Some(listen) = self.media_listen {
-            config.media_listen = listen;
-        }
+        let base = if self.demo { Config::demo(&self.data) } else { Config::default() };
+        let mut config = self.settings.over(base)?;
+        config.listen = self.listen.unwrap_or(config.listen);
+        config.media_listen = self.media_listen.unwrap_or(config.media_listen);
         if !self.media_advertise.is_empty() {
             config.media_advertise = self.media_advertise;
         }
-        if let Some(database) = self.database {
-            config.database = database;
-        }
-        config.public_origin = self.public_origin.or(config.public_origin);
-        config.recordings = self.recordings.unwrap_or(config.recordings);
-        config.keys = self.keys.unwrap_or(config.keys);
-        config.policies = self.policies.or(config.policies);
+        config.demo = self.demo;
         Ok(config)
     }
 }
@@ -100,7 +72,7 @@ fn welcome(application: &Application) -> io::Result<()> {
         out,
         "  3. Open the link in another browser profile (or a private window) and press Join.\n  4. Admit the patient, talk, ask to record."
     )?;
-    writeln!(out, "  5. Sign in as the auditor to see what was written down.\n\n  Stop with Ctrl+C. Everything stays in ./data.\n")?;
+    writeln!(out, "  5. Sign in as the auditor to see what was written down.\n\n  Stop with Ctrl+C.\n")?;
     out.flush()
 }
 

@@ -12,7 +12,7 @@ use crate::gateway::recording::Running;
 use crate::gateway::room::{Action, At, Event, Room};
 use crate::gateway::signaling::{Close, FromBrowser, Sending, ToBrowser, relay_chat};
 use crate::services::Services;
-use crate::services::events::ConsultationEvent;
+use crate::services::events::{ConsultationEvent, Happened};
 use crate::services::participants::Admission;
 use crate::services::recordings::RecordingGrant;
 use std::collections::HashMap;
@@ -20,10 +20,14 @@ use std::pin::Pin;
 use std::sync::{Arc, PoisonError, RwLock};
 use std::time::{Duration, Instant};
 use tokio::sync::mpsc::{UnboundedReceiver, UnboundedSender, unbounded_channel};
-use tokio::task::JoinHandle;
+use tokio::task::{JoinHandle, JoinSet};
 
 /// How often rooms are told that time has passed.
 const TICK: Duration = Duration::from_secs(1);
+/// How often a seal is tried, each time after twice the wait; what is not sealed then is at the next start.
+const SEAL_ATTEMPTS: u32 = 8;
+/// How long a stop of the server waits for a part that is being closed.
+const FAREWELL: Duration = Duration::from_secs(5);
 
 /// What goes out to a socket.
 #[derive(Debug)]
@@ -42,13 +46,49 @@ pub struct SocketId(u64);
 type Job = Pin<Box<dyn Future<Output = ()> + Send>>;
 
 enum Input {
-    Arrived { admission: Box<Admission>, out: UnboundedSender<Outgoing>, socket: SocketId },
-    Message { participant: ParticipantId, socket: SocketId, message: FromBrowser },
-    Lost { participant: ParticipantId, socket: SocketId },
-    Granted { room: ConsentedRoom, grant: Box<RecordingGrant> },
-    NotGranted { consultation: ConsultationId, recording: RecordingId },
-    StretchClosed { consultation: ConsultationId, recording: RecordingId, running: Option<Box<Running>> },
-    Recorder { consultation: ConsultationId, recording: RecordingId, event: RecorderEvent },
+    Arrived {
+        admission: Box<Admission>,
+        out: UnboundedSender<Outgoing>,
+        socket: SocketId,
+    },
+    Message {
+        participant: ParticipantId,
+        socket: SocketId,
+        message: FromBrowser,
+    },
+    Lost {
+        participant: ParticipantId,
+        socket: SocketId,
+    },
+    /// Something was committed. In the same queue as arrivals: neither can overtake the other.
+    Happened(ConsultationEvent),
+    /// Where someone who arrived may be, as read after their arrival was told.
+    Standing {
+        participant: ParticipantId,
+        place: Place,
+        over: bool,
+    },
+    /// An offer was answered.
+    Negotiated(ParticipantId),
+    Granted {
+        room: ConsentedRoom,
+        grant: Box<RecordingGrant>,
+    },
+    NotGranted {
+        consultation: ConsultationId,
+        recording: RecordingId,
+    },
+    StretchClosed {
+        consultation: ConsultationId,
+        recording: RecordingId,
+        running: Box<Running>,
+        failed: bool,
+    },
+    Recorder {
+        consultation: ConsultationId,
+        recording: RecordingId,
+        event: RecorderEvent,
+    },
     Shutdown(tokio::sync::oneshot::Sender<()>),
 }
 
@@ -83,7 +123,8 @@ impl Gateway {
         let (inputs, receiver) = unbounded_channel();
         let media = Arc::new(media);
         let presence = Arc::<RwLock<HashMap<ConsultationId, Presence>>>::default();
-        let events = services.events.subscribe();
+        let heard = inputs.clone();
+        services.events.subscribe(move |event| heard.send(Input::Happened(event)).is_ok());
         let (ledger, mut jobs) = unbounded_channel::<Job>();
         tokio::spawn(async move {
             while let Some(job) = jobs.recv().await {
@@ -100,8 +141,9 @@ impl Gateway {
             sockets: HashMap::new(),
             recordings: HashMap::new(),
             presence: Arc::clone(&presence),
+            seals: JoinSet::new(),
         };
-        let task = tokio::spawn(conductor.run(receiver, media_events, events));
+        let task = tokio::spawn(conductor.run(receiver, media_events));
         Self { inputs, presence, sockets: 0.into(), media, task }
     }
 
@@ -174,24 +216,17 @@ struct Conductor {
     sockets: HashMap<ParticipantId, Socket>,
     recordings: HashMap<RecordingId, Held>,
     presence: Arc<RwLock<HashMap<ConsultationId, Presence>>>,
+    seals: JoinSet<()>,
 }
 
 impl Conductor {
-    async fn run(
-        mut self,
-        mut inputs: UnboundedReceiver<Input>,
-        mut media: UnboundedReceiver<MediaEvent>,
-        mut events: UnboundedReceiver<ConsultationEvent>,
-    ) {
+    async fn run(mut self, mut inputs: UnboundedReceiver<Input>, mut media: UnboundedReceiver<MediaEvent>) {
         let mut ticks = tokio::time::interval(TICK);
         ticks.set_missed_tick_behavior(tokio::time::MissedTickBehavior::Skip);
         loop {
-            // what takes something away comes first
             tokio::select! {
-                biased;
-                Some(event) = events.recv() => self.handle(event.consultation, Event::Happened(event.happened)),
                 Some(input) = inputs.recv() => if let Some(done) = self.input(input) {
-                    self.finish_all().await;
+                    self.finish_all(&mut inputs).await;
                     let _ = done.send(());
                     return;
                 },
@@ -221,17 +256,25 @@ impl Conductor {
                     }
                 }
             }
+            Input::Happened(event) => self.handle(event.consultation, Event::Happened(event.happened)),
+            Input::Standing { participant, place, over } => self.standing(participant, place, over),
+            Input::Negotiated(participant) => {
+                let in_call =
+                    self.whereabouts.get(&participant).and_then(|c| self.rooms.get(c)).is_some_and(|room| room.is_in_call(participant));
+                if !in_call {
+                    self.media.close(PeerId(participant.as_uuid()));
+                }
+            }
             Input::Granted { room, grant } => {
-                let (consultation, recording, started_at) = (room.consultation(), room.recording(), grant.started_at);
-                let actions = self
-                    .rooms
-                    .get_mut(&consultation)
-                    .map(|r| r.handle(Event::RecordingGranted { recording, started_at }, self.services.now()))
-                    .unwrap_or_default();
+                let (consultation, started_at, now) = (room.consultation(), grant.started_at, self.now());
+                let granted = Event::RecordingGranted { room, started_at };
+                let actions = self.rooms.get_mut(&consultation).map(|r| r.handle(granted, now)).unwrap_or_default();
                 self.carry_out(consultation, actions, Some(grant));
             }
             Input::NotGranted { consultation, recording } => self.handle(consultation, Event::RecordingFailed(recording)),
-            Input::StretchClosed { consultation, recording, running } => self.stretch_closed(consultation, recording, running),
+            Input::StretchClosed { consultation, recording, running, failed } => {
+                self.stretch_closed(consultation, recording, running, failed);
+            }
             Input::Recorder { consultation, recording, event } => match event {
                 RecorderEvent::KeyframeWanted { participant, .. } => self.media.request_keyframe(PeerId(participant.as_uuid())),
                 RecorderEvent::Failed => self.handle(consultation, Event::RecordingFailed(recording)),
@@ -253,6 +296,24 @@ impl Conductor {
         let at = if participant.place == Place::InCall { At::Call } else { At::Lobby };
         let name = admission.participant.name.unwrap_or_default();
         self.handle(consultation, Event::Arrived { participant: participant.id, name, role: participant.role, at });
+        let (services, inputs, who) = (Arc::clone(&self.services), self.inputs.clone(), participant.id);
+        tokio::spawn(async move {
+            if let Ok((place, over)) = services.standing(who).await {
+                let _ = inputs.send(Input::Standing { participant: who, place, over });
+            }
+        });
+    }
+
+    /// Catches up with what was decided about someone while their browser was connecting.
+    fn standing(&mut self, participant: ParticipantId, place: Place, over: bool) {
+        let Some(consultation) = self.whereabouts.get(&participant).copied() else { return };
+        if over {
+            self.handle(consultation, Event::Happened(Happened::Ended));
+        } else if place.is_barred() {
+            self.handle(consultation, Event::Happened(Happened::Removed(participant)));
+        } else if place == Place::InCall {
+            self.handle(consultation, Event::Happened(Happened::Admitted(participant)));
+        }
     }
 
     fn message(&mut self, participant: ParticipantId, message: FromBrowser) {
@@ -274,7 +335,7 @@ impl Conductor {
 
     fn negotiate(&mut self, consultation: ConsultationId, participant: ParticipantId, sdp: String, key_epoch: u32) {
         let Some(socket) = self.sockets.get(&participant) else { return };
-        let (media, out, peer) = (Arc::clone(&self.media), socket.out.clone(), PeerId(participant.as_uuid()));
+        let (media, out, inputs, peer) = (Arc::clone(&self.media), socket.out.clone(), self.inputs.clone(), PeerId(participant.as_uuid()));
         self.handle(consultation, Event::Sending(participant, Sending::default()));
         tokio::spawn(async move {
             let reply = match media.connect(peer, sdp).await {
@@ -285,6 +346,7 @@ impl Conductor {
                 }
             };
             let _ = out.send(Outgoing::Message(reply));
+            let _ = inputs.send(Input::Negotiated(participant));
         });
     }
 
@@ -303,6 +365,7 @@ impl Conductor {
     }
 
     fn tick(&mut self) {
+        while self.seals.try_join_next().is_some() {}
         let consultations: Vec<_> = self.rooms.keys().copied().collect();
         for consultation in consultations {
             self.handle(consultation, Event::Tick);
@@ -329,6 +392,14 @@ impl Conductor {
                         self.record(room, grant);
                     }
                 }
+                Action::Gone(who) => {
+                    let services = Arc::clone(&self.services);
+                    self.in_order(async move {
+                        if let Err(error) = services.gone(who).await {
+                            tracing::error!(%error, "a departure could not be written down");
+                        }
+                    });
+                }
                 Action::PauseRecording(recording, newcomer) => self.pause(consultation, recording, newcomer),
                 Action::CutRecording(recording) => match self.recordings.get_mut(&recording) {
                     Some(Held::Here(running)) => running.cut(&self.media, Instant::now()),
@@ -336,7 +407,7 @@ impl Conductor {
                     Some(away) => *away = Held::Away(None),
                     None => {}
                 },
-                Action::FinishRecording(recording, reason) => self.finish(consultation, recording, reason),
+                Action::FinishRecording(recording, reason) => self.finish(recording, reason),
             }
         }
         let presence = self.rooms.get(&consultation).map(|room| Presence { waiting: room.waiting(), in_call: room.in_call().len() });
@@ -398,7 +469,15 @@ impl Conductor {
                 };
                 Running::start(&self.services, &self.media, &room, *grant, said).map(|running| Held::Here(Box::new(running)))
             }
-            Some(Held::Here(mut running)) => running.resume(&self.media, &room, &grant).map(|()| Held::Here(running)),
+            Some(Held::Here(mut running)) => {
+                let resumed = running.resume(&self.media, &room, &grant);
+                // what was recorded before is kept, whatever came of it
+                self.recordings.insert(recording, Held::Here(running));
+                match resumed {
+                    Ok(()) => return,
+                    Err(error) => Err(error),
+                }
+            }
             Some(Held::Away(_)) => Ok(Held::Away(Some(Next::Resume(room, grant)))),
         };
         match result {
@@ -428,7 +507,7 @@ impl Conductor {
                     if let Err(error) = &closed {
                         tracing::error!(%recording, %error, "the recording could not be paused");
                     }
-                    let _ = inputs.send(Input::StretchClosed { consultation, recording, running: Some(running) });
+                    let _ = inputs.send(Input::StretchClosed { consultation, recording, running, failed: closed.is_err() });
                 });
             }
         }
@@ -440,12 +519,16 @@ impl Conductor {
         });
     }
 
-    fn stretch_closed(&mut self, consultation: ConsultationId, recording: RecordingId, running: Option<Box<Running>>) {
+    fn stretch_closed(&mut self, consultation: ConsultationId, recording: RecordingId, mut running: Box<Running>, failed: bool) {
         let next = match self.recordings.remove(&recording) {
             Some(Held::Away(next)) => next,
             _ => None,
         };
-        let Some(mut running) = running else { return };
+        if failed && !matches!(next, Some(Next::Finish(..))) {
+            self.recordings.insert(recording, Held::Here(running));
+            self.handle(consultation, Event::RecordingFailed(recording));
+            return;
+        }
         match next {
             None => {
                 self.recordings.insert(recording, Held::Here(running));
@@ -462,7 +545,7 @@ impl Conductor {
         }
     }
 
-    fn finish(&mut self, _consultation: ConsultationId, recording: RecordingId, reason: &'static str) {
+    fn finish(&mut self, recording: RecordingId, reason: &'static str) {
         let at = Instant::now();
         match self.recordings.remove(&recording) {
             Some(Held::Away(_)) => {
@@ -476,19 +559,28 @@ impl Conductor {
         }
     }
 
-    fn seal(&self, recording: RecordingId, running: Option<Box<Running>>, at: Instant, reason: &'static str) {
+    fn seal(&mut self, recording: RecordingId, running: Option<Box<Running>>, at: Instant, reason: &'static str) {
         let services = Arc::clone(&self.services);
-        tokio::spawn(async move { seal_now(&services, recording, running, at, reason).await });
+        self.seals.spawn(async move { seal_now(&services, recording, running, at, reason).await });
     }
 
-    async fn finish_all(&mut self) {
-        let at = Instant::now();
-        for (recording, held) in std::mem::take(&mut self.recordings) {
-            if let Held::Here(mut running) = held {
-                running.cut(&self.media, at);
-                seal_now(&self.services, recording, Some(running), at, "the server stopped").await;
+    /// Closes and seals everything that is being recorded, waiting for what is away.
+    async fn finish_all(&mut self, inputs: &mut UnboundedReceiver<Input>) {
+        let recordings: Vec<_> = self.recordings.keys().copied().collect();
+        for recording in recordings {
+            self.finish(recording, "the server stopped");
+        }
+        let away = |held: &Held| matches!(held, Held::Away(_));
+        while self.recordings.values().any(away) {
+            match tokio::time::timeout(FAREWELL, inputs.recv()).await {
+                Ok(Some(input @ Input::StretchClosed { .. })) => {
+                    self.input(input);
+                }
+                Ok(Some(_)) => {}
+                Ok(None) | Err(_) => break,
             }
         }
+        while self.seals.join_next().await.is_some() {}
     }
 }
 
@@ -500,7 +592,13 @@ async fn seal_now(services: &Services, recording: RecordingId, running: Option<B
     if let Some(error) = &failure {
         tracing::error!(%recording, %error, "the recorder failed");
     }
-    if let Err(error) = services.seal_recording(recording, &parts, reason, failure.is_some()).await {
-        tracing::error!(%recording, %error, "the recording could not be sealed");
+    let mut wait = Duration::from_millis(200);
+    for attempt in 1..=SEAL_ATTEMPTS {
+        match services.seal_recording(recording, &parts, reason, failure.is_some()).await {
+            Ok(()) => return,
+            Err(error) => tracing::error!(%recording, attempt, %error, "the recording could not be sealed"),
+        }
+        tokio::time::sleep(wait).await;
+        wait *= 2;
     }
 }

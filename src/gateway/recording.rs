@@ -4,13 +4,15 @@
 
 use crate::domain::consent::ConsentedRoom;
 use crate::domain::id::{ParticipantId, RecordingId};
+use crate::domain::recording::Recording;
 use crate::gateway::media::{MediaPlane, PeerId, Tap, TapPacket};
+use crate::gateway::recorder::recovery::RecoveryError;
 use crate::gateway::recorder::{
     ContentKeyIssuer, MediaPacket, Outcome, Recorder, RecorderError, RecorderEvent, RecorderInput, RecorderSetup, Stretch, recovery,
 };
 use crate::services::Services;
 use crate::services::recordings::{ClosedPart, RecordingGrant};
-use crate::storage::recording_files::PartStore;
+use crate::storage::recording_files::{PartStore, PartStoreError};
 use std::sync::Arc;
 use std::time::Instant;
 
@@ -21,6 +23,7 @@ pub struct Running {
     tapped: Vec<ParticipantId>,
     parts: Vec<ClosedPart>,
     cut_at: Option<Instant>,
+    failure: Option<RecorderError>,
 }
 
 /// Something a recorder says about its recording.
@@ -51,7 +54,7 @@ impl Running {
             clock: Instant::now,
         })?;
         let input = recorder.input().ok_or(RecorderError::Thread)?;
-        let mut running = Self { recorder, input, tapped: Vec::new(), parts: Vec::new(), cut_at: None };
+        let mut running = Self { recorder, input, tapped: Vec::new(), parts: Vec::new(), cut_at: None, failure: None };
         running.tap(media, room);
         Ok(running)
     }
@@ -80,29 +83,32 @@ impl Running {
     /// Closes the parts of the stretch that was cut. Waits for the disk.
     ///
     /// # Errors
-    /// If the recorder is gone.
-    pub fn close_stretch(&mut self, now: Instant) -> Result<(), RecorderError> {
-        let outcome = self.recorder.pause(self.cut_at.unwrap_or(now))?;
-        self.keep(outcome)
+    /// What ended the recorder, in words; [`Running::finish`] says it again.
+    pub fn close_stretch(&mut self, now: Instant) -> Result<(), String> {
+        match self.recorder.pause(self.cut_at.unwrap_or(now)) {
+            Ok(outcome) => self.keep(outcome),
+            Err(error) => self.failure = Some(error),
+        }
+        self.failure.as_ref().map_or(Ok(()), |error| Err(error.to_string()))
     }
 
     /// Closes the recording that was cut and gives all of its parts. Waits for the disk.
     pub fn finish(mut self, now: Instant) -> (Vec<ClosedPart>, Option<RecorderError>) {
-        match self.recorder.stop(self.cut_at.unwrap_or(now)) {
-            Err(error) => (self.parts, Some(error)),
+        let stopped = self.recorder.stop(self.cut_at.unwrap_or(now));
+        match stopped {
             Ok(outcome) => {
                 if outcome.dropped_packets > 0 {
                     tracing::warn!(dropped = outcome.dropped_packets, "the recorder was too slow for some packets");
                 }
-                self.parts.extend(outcome.parts.into_iter().map(|part| ClosedPart { header: part.header, manifest: part.manifest }));
-                (self.parts, outcome.failure)
+                keep(&mut self.parts, &mut self.failure, outcome);
             }
+            Err(error) => self.failure = self.failure.or(Some(error)),
         }
+        (self.parts, self.failure)
     }
 
-    fn keep(&mut self, outcome: Outcome) -> Result<(), RecorderError> {
-        self.parts.extend(outcome.parts.into_iter().map(|part| ClosedPart { header: part.header, manifest: part.manifest }));
-        outcome.failure.map_or(Ok(()), Err)
+    fn keep(&mut self, outcome: Outcome) {
+        keep(&mut self.parts, &mut self.failure, outcome);
     }
 
     fn tap(&mut self, media: &MediaPlane, room: &ConsentedRoom) {
@@ -111,6 +117,13 @@ impl Running {
             media.record(PeerId(who.as_uuid()), Tap::into(move |packet| input.offer(packet_of(who, packet))));
             self.tapped.push(who);
         }
+    }
+}
+
+fn keep(parts: &mut Vec<ClosedPart>, failure: &mut Option<RecorderError>, outcome: Outcome) {
+    parts.extend(outcome.parts.into_iter().map(|part| ClosedPart { header: part.header, manifest: part.manifest }));
+    if failure.is_none() {
+        *failure = outcome.failure;
     }
 }
 
@@ -137,27 +150,32 @@ pub async fn recover_unfinished(services: &Arc<Services>) {
         }
     };
     for recording in unfinished {
-        let id = recording.id;
-        let recovered = match services.recovery_key(&recording).await {
-            Ok(key) => {
-                let files = services.files.clone();
-                tokio::task::spawn_blocking(move || {
-                    let mut parts = Vec::new();
-                    for part in files.parts(id).unwrap_or_default() {
-                        match recovery::recover(&files, id, part, &key) {
-                            Ok(found) => parts.push(ClosedPart { header: found.part.header, manifest: found.part.manifest }),
-                            Err(error) => tracing::error!(recording = %id, %part, %error, "a part could not be recovered"),
-                        }
-                    }
-                    parts
-                })
-                .await
-                .unwrap_or_default()
-            }
-            Err(_) => Vec::new(),
-        };
-        if let Err(error) = services.seal_recording(id, &recovered, "the server stopped", false).await {
-            tracing::error!(recording = %id, %error, "an unfinished recording could not be sealed");
+        if let Err(reason) = recover(services, &recording).await {
+            tracing::error!(recording = %recording.id, %reason, "an unfinished recording stays as it is until the next start");
         }
     }
+}
+
+/// Seals one recording from what is on disk. What cannot be read now leaves it as it is; what is damaged is written down.
+async fn recover(services: &Arc<Services>, recording: &Recording) -> Result<(), String> {
+    let id = recording.id;
+    let key = services.recovery_key(recording).await.map_err(|e| e.to_string())?;
+    let files = services.files.clone();
+    let found = tokio::task::spawn_blocking(move || {
+        let parts = files.parts(id).map_err(|e| e.to_string())?;
+        let (mut closed, mut damaged) = (Vec::new(), Vec::new());
+        for part in parts {
+            match recovery::recover(&files, id, part, &key) {
+                Ok(found) => closed.push(ClosedPart { header: found.part.header, manifest: found.part.manifest }),
+                Err(RecoveryError::Store(PartStoreError::Io(error))) => return Err(error.to_string()),
+                Err(error) => damaged.push((part, error.to_string())),
+            }
+        }
+        Ok((closed, damaged))
+    });
+    let (closed, damaged) = found.await.map_err(|e| e.to_string())??;
+    for (part, reason) in &damaged {
+        services.part_is_damaged(id, *part, reason).await.map_err(|e| e.to_string())?;
+    }
+    services.seal_recording(id, &closed, "the server stopped", !damaged.is_empty()).await.map_err(|e| e.to_string())
 }

@@ -62,8 +62,8 @@ pub enum Event {
     Happened(Happened),
     /// The recording that [`Action::StartRecording`] asked for may begin.
     RecordingGranted {
-        /// Which.
-        recording: RecordingId,
+        /// The room it was granted for; it is good for no other.
+        room: ConsentedRoom,
         /// When it first began.
         started_at: Timestamp,
     },
@@ -88,6 +88,8 @@ pub enum Action {
     StartRecording(ConsentedRoom),
     /// Let media reach the recorder.
     Record(ConsentedRoom),
+    /// Someone left without saying so over HTTP: it must be written down.
+    Gone(ParticipantId),
     /// Take media away from the recorder at once; it may go on later.
     PauseRecording(RecordingId, ParticipantId),
     /// Take media away from the recorder at once; how it goes on is about to be said.
@@ -183,14 +185,17 @@ impl Room {
                     person.told = None;
                 }
             }
-            Event::Left(who) => self.take_out(who, Close::Left, &mut actions),
+            Event::Left(who) => {
+                actions.push(Action::Gone(who));
+                self.take_out(who, Close::Left, &mut actions);
+            }
             Event::Sending(who, sending) => {
                 if let Some(person) = self.people.get_mut(&who).filter(|p| p.at == At::Call) {
                     person.sending = sending;
                 }
             }
             Event::Happened(happened) => self.happened(happened, &mut actions),
-            Event::RecordingGranted { recording, started_at } => self.granted(recording, started_at, &mut actions),
+            Event::RecordingGranted { room, started_at } => self.granted(&room, started_at, &mut actions),
             Event::RecordingFailed(id) => {
                 if self.recording.as_ref().is_some_and(|r| r.id == id) {
                     self.finish("failed", None, "the recorder failed", &mut actions);
@@ -200,6 +205,7 @@ impl Room {
                 let gone: Vec<_> =
                     self.people.iter().filter(|(_, p)| p.lost_at.is_some_and(|at| now.since(at) >= GRACE)).map(|(id, _)| *id).collect();
                 for who in gone {
+                    actions.push(Action::Gone(who));
                     self.take_out(who, Close::Left, &mut actions);
                 }
             }
@@ -216,6 +222,9 @@ impl Room {
             person.lost_at = None;
             person.told = None;
             person.name = name;
+            if person.at == At::Lobby && at == At::Call {
+                self.entered(who, actions);
+            }
             return;
         }
         self.people.insert(who, Someone { name, role, at, lost_at: None, sending: Sending::default(), slots: [None; SLOTS], told: None });
@@ -231,8 +240,8 @@ impl Room {
         }
         if let Some(recording) = &mut self.recording
             && matches!(recording.phase, Phase::Starting(_) | Phase::Running)
-            && recording.decisions.get(&who) != Some(&Decision::Permit)
         {
+            // even someone who permitted before: a stretch is of the people it began with
             if recording.phase == Phase::Running {
                 actions.push(Action::PauseRecording(recording.id, who));
             }
@@ -353,18 +362,22 @@ impl Room {
         }
     }
 
-    fn granted(&mut self, id: RecordingId, started_at: Timestamp, actions: &mut Vec<Action>) {
+    fn granted(&mut self, granted: &ConsentedRoom, started_at: Timestamp, actions: &mut Vec<Action>) {
         let present = self.in_call();
-        let Some(recording) = self.recording.as_mut().filter(|r| r.id == id) else { return };
+        let Some(recording) = self.recording.as_mut().filter(|r| r.id == granted.recording()) else { return };
         recording.started_at.get_or_insert(started_at);
-        let Phase::Starting(_) = &recording.phase else { return };
-        // people may have come and gone meanwhile: what counts is who is here now
-        match ConsentedRoom::check(self.id, id, &present, &recording.decisions) {
-            Some(room) => {
+        let Phase::Starting(asked) = &recording.phase else { return };
+        if asked != granted {
+            // a grant for people who were here before: the one that was asked for since is under way
+            return;
+        }
+        // people may have gone meanwhile: what counts is who is here now
+        match ConsentedRoom::check(self.id, recording.id, &present, &recording.decisions) {
+            Some(room) if room == *granted => {
                 recording.phase = Phase::Running;
                 actions.push(Action::Record(room));
             }
-            None => recording.phase = Phase::Asking,
+            _ => recording.phase = Phase::Asking,
         }
     }
 

@@ -1,6 +1,6 @@
 //! The room's promises, by example and by property.
 
-use crate::domain::consent::Decision;
+use crate::domain::consent::{ConsentedRoom, Decision};
 use crate::domain::id::{ConsultationId, ParticipantId, RecordingId};
 use crate::domain::participant::Role;
 use crate::domain::time::Timestamp;
@@ -34,8 +34,13 @@ fn decided(n: u128, decision: Decision) -> Event {
     Event::Happened(Happened::Decided { recording: recording(), participant: who(n), decision })
 }
 
-fn granted() -> Event {
-    Event::RecordingGranted { recording: recording(), started_at: NOW }
+/// A grant for a room of these people.
+fn granted(people: &[u128]) -> Event {
+    let present: Vec<_> = people.iter().map(|n| who(*n)).collect();
+    let decisions = present.iter().map(|p| (*p, Decision::Permit)).collect();
+    let room =
+        ConsentedRoom::check(ConsultationId::from_uuid(Uuid::from_u128(1000)), recording(), &present, &decisions).expect("all permit");
+    Event::RecordingGranted { room, started_at: NOW }
 }
 
 fn room() -> Room {
@@ -56,7 +61,7 @@ fn recorded() -> Room {
     for event in [requested(), decided(1, Decision::Permit), decided(2, Decision::Permit)] {
         room.handle(event, NOW);
     }
-    assert!(room.handle(granted(), NOW).iter().any(|a| matches!(a, Action::Record(_))));
+    assert!(room.handle(granted(&[1, 2]), NOW).iter().any(|a| matches!(a, Action::Record(_))));
     room
 }
 
@@ -111,7 +116,7 @@ fn recording_begins_only_after_the_last_permit_and_the_grant() {
     let last = room.handle(decided(2, Decision::Permit), NOW);
     assert!(last.iter().any(|a| matches!(a, Action::StartRecording(_))));
     assert!(!last.iter().any(|a| matches!(a, Action::Record(_))), "not before the grant");
-    assert!(room.handle(granted(), NOW).iter().any(|a| matches!(a, Action::Record(_))));
+    assert!(room.handle(granted(&[1, 2]), NOW).iter().any(|a| matches!(a, Action::Record(_))));
 }
 
 #[test]
@@ -127,7 +132,7 @@ fn a_recording_that_is_being_ended_gets_no_media_and_never_goes_on() {
     let cut = room.handle(Event::Happened(Happened::RecordingCut { recording: recording() }), NOW);
     assert_eq!(cut.first(), Some(&Action::CutRecording(recording())));
     assert!(!room.handle(decided(1, Decision::Permit), NOW).iter().any(|a| matches!(a, Action::StartRecording(_))));
-    assert!(!room.handle(granted(), NOW).iter().any(|a| matches!(a, Action::Record(_))));
+    assert!(!room.handle(granted(&[1, 2]), NOW).iter().any(|a| matches!(a, Action::Record(_))));
 }
 
 #[test]
@@ -148,7 +153,7 @@ fn a_newcomer_pauses_the_recording_until_they_permit() {
     assert_eq!(told(&entered, who(3)).expect("told")["recording"]["state"], "paused");
     let permitted = room.handle(decided(3, Decision::Permit), NOW);
     assert!(permitted.iter().any(|a| matches!(a, Action::StartRecording(room) if room.participants().len() == 3)));
-    assert!(room.handle(granted(), NOW).iter().any(|a| matches!(a, Action::Record(_))));
+    assert!(room.handle(granted(&[1, 2, 3]), NOW).iter().any(|a| matches!(a, Action::Record(_))));
 }
 
 #[test]
@@ -163,7 +168,37 @@ fn a_newcomer_between_consent_and_grant_keeps_the_recorder_out() {
     ] {
         room.handle(event, NOW);
     }
-    assert!(!room.handle(granted(), NOW).iter().any(|a| matches!(a, Action::Record(_))));
+    assert!(!room.handle(granted(&[1, 2]), NOW).iter().any(|a| matches!(a, Action::Record(_))));
+}
+
+#[test]
+fn a_grant_for_fewer_people_does_not_start_the_recorder_for_more() {
+    let mut room = call();
+    for event in [requested(), decided(1, Decision::Permit), decided(2, Decision::Permit)] {
+        room.handle(event, NOW);
+    }
+    room.handle(arrived(3, At::Lobby), NOW);
+    room.handle(Event::Happened(Happened::Admitted(who(3))), NOW);
+    room.handle(decided(3, Decision::Permit), NOW);
+    assert!(!room.handle(granted(&[1, 2]), NOW).iter().any(|a| matches!(a, Action::Record(_))));
+    assert!(room.handle(granted(&[1, 2, 3]), NOW).iter().any(|a| matches!(a, Action::Record(room) if room.participants().len() == 3)));
+}
+
+#[test]
+fn someone_who_permitted_left_and_comes_back_begins_a_new_stretch() {
+    let mut room = recorded();
+    room.handle(Event::Left(who(2)), NOW);
+    let back = room.handle(arrived(2, At::Call), NOW);
+    assert_eq!(back.first(), Some(&Action::PauseRecording(recording(), who(2))));
+    assert!(back.iter().any(|a| matches!(a, Action::StartRecording(room) if room.participants().len() == 2)));
+}
+
+#[test]
+fn whoever_was_admitted_before_their_browser_connected_is_in_the_call() {
+    let mut room = call();
+    room.handle(arrived(3, At::Lobby), NOW);
+    room.handle(arrived(3, At::Call), NOW);
+    assert!(room.is_in_call(who(3)));
 }
 
 #[test]
@@ -200,7 +235,7 @@ fn any_event() -> impl Strategy<Value = Event> {
         Just(requested()),
         (person, prop_oneof![Just(Decision::Permit), Just(Decision::Permit), Just(Decision::Deny), Just(Decision::Withdrawn)])
             .prop_map(|(n, d)| decided(n, d)),
-        Just(granted()),
+        prop::sample::subsequence(vec![1_u128, 2, 3, 4, 5], 1..=5).prop_map(|people| granted(&people)),
         Just(Event::Happened(Happened::RecordingCut { recording: recording() })),
         Just(Event::RecordingFailed(recording())),
         Just(Event::Tick),

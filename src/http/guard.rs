@@ -49,7 +49,11 @@ pub async fn guard(request: ServiceRequest, next: Next<impl MessageBody + 'stati
         Ok(Some(elsewhere)) => request.into_response(elsewhere),
         Err(problem) => request.into_response(problem.error_response()),
     };
-    dress(&mut answer, origin, api, id);
+    if answer.status() == StatusCode::METHOD_NOT_ALLOWED {
+        let refused = Problem::new(StatusCode::METHOD_NOT_ALLOWED, "METHOD", "This address does not take that method.");
+        answer.response_mut().extensions_mut().insert(refused);
+    }
+    dress(&mut answer, origin, id);
     let problem = answer.response().extensions().get::<Problem>().cloned();
     let Some(problem) = problem else { return Ok(answer) };
     let body = problem.body(id.map(|id| id.to_string()).unwrap_or_default()).unwrap_or_default();
@@ -67,14 +71,14 @@ fn check(request: &ServiceRequest, origin: &str, api: bool) -> Result<Option<Htt
         return Ok(None);
     }
     if request.headers().get(header::HOST).is_some_and(|seen| seen.as_bytes() != host.as_bytes()) {
-        if api {
+        if api || !matches!(*request.method(), Method::GET | Method::HEAD) {
             return Err(Problem::new(StatusCode::MISDIRECTED_REQUEST, "ORIGIN", "This server is not known under that name."));
         }
         let there = format!("{origin}{}", request.uri().path_and_query().map_or("/", |p| p.as_str()));
         return Ok(Some(HttpResponse::PermanentRedirect().insert_header((header::LOCATION, there)).finish()));
     }
-    let unsafe_method = !matches!(*request.method(), Method::GET | Method::HEAD | Method::OPTIONS);
-    if !api || !unsafe_method {
+    // by method alone: however a path is spelled, whatever changes something is checked
+    if matches!(*request.method(), Method::GET | Method::HEAD | Method::OPTIONS) {
         return Ok(None);
     }
     let foreign_origin = request.headers().contains_key(header::ORIGIN) && text(header::ORIGIN) != Some(origin);
@@ -90,7 +94,7 @@ fn check(request: &ServiceRequest, origin: &str, api: bool) -> Result<Option<Htt
     Ok(None)
 }
 
-fn dress(answer: &mut ServiceResponse<BoxBody>, origin: &str, api: bool, id: Option<RequestId>) {
+fn dress(answer: &mut ServiceResponse<BoxBody>, origin: &str, id: Option<RequestId>) {
     let headers = answer.headers_mut();
     for (name, value) in HEADERS {
         headers.insert(HeaderName::from_static(name), HeaderValue::from_static(value));
@@ -98,7 +102,7 @@ fn dress(answer: &mut ServiceResponse<BoxBody>, origin: &str, api: bool, id: Opt
     if origin.starts_with("https://") {
         headers.insert(header::STRICT_TRANSPORT_SECURITY, HeaderValue::from_static("max-age=63072000; includeSubDomains"));
     }
-    if api && !headers.contains_key(header::CACHE_CONTROL) {
+    if !headers.contains_key(header::CACHE_CONTROL) {
         headers.insert(header::CACHE_CONTROL, HeaderValue::from_static("no-store"));
     }
     if let Some(value) = id.and_then(|id| HeaderValue::from_str(&id.to_string()).ok()) {

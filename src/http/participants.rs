@@ -6,14 +6,10 @@ use crate::domain::participant::{Place, Role};
 use crate::domain::time::Timestamp;
 use crate::http::problem::ProblemBody;
 use crate::http::{Answer, State, caller};
-use crate::services::error::ServiceError;
 use crate::services::participants::{OpenParticipant, Verdict};
 use actix_web::{HttpRequest, HttpResponse, web};
 use serde::{Deserialize, Serialize};
 use utoipa::ToSchema;
-
-/// Most people in one call.
-const MOST_IN_CALL: usize = crate::gateway::room::SLOTS + 1;
 
 /// Registers the routes.
 pub fn routes(config: &mut web::ServiceConfig) {
@@ -131,9 +127,6 @@ pub async fn ticket(request: HttpRequest, state: web::Data<State>, id: web::Path
 async fn decide(request: &HttpRequest, state: &State, (id, who): (ConsultationId, ParticipantId), verdict: Verdict) -> Answer {
     let caller = caller::anyone(request, state, id).await?;
     let (permit, consultation) = state.services.permit_consultation::<ManageParticipants>(&caller, id).await?;
-    if verdict == Verdict::Admit && state.gateway.presence(id).in_call >= MOST_IN_CALL {
-        return Err(ServiceError::Conflict("The call is full: four people are in it.").into());
-    }
     state.services.decide_about(&permit, &consultation, who, verdict).await?;
     Ok(HttpResponse::NoContent().finish())
 }

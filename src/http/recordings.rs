@@ -92,6 +92,9 @@ impl From<ListedRecording> for RecordingView {
 pub async fn ask(request: HttpRequest, state: web::Data<State>, id: web::Path<ConsultationId>) -> Answer {
     let caller = caller::anyone(&request, &state, *id).await?;
     let (permit, consultation) = state.services.permit_consultation::<RequestRecording>(&caller, *id).await?;
+    if state.gateway.presence(*id).in_call == 0 {
+        return Err(ServiceError::Conflict("Join the call before asking to record.").into());
+    }
     let recording = state.services.request_recording(&permit, &consultation).await?;
     let listed = ListedRecording { recording, participants: Vec::new(), keep_days: None, due_at: None };
     Ok(HttpResponse::Created().json(RecordingView::from(listed)))
@@ -120,8 +123,8 @@ pub async fn list(request: HttpRequest, state: web::Data<State>) -> Answer {
 pub async fn read(request: HttpRequest, state: web::Data<State>, id: web::Path<RecordingId>) -> Answer {
     let (caller, _) = caller::staff(&request, &state).await?;
     let permit = state.services.permit::<ListRecordings>(&caller).await?;
-    let found = state.services.recordings(&permit).await?.into_iter().find(|listed| listed.recording.id == *id);
-    Ok(HttpResponse::Ok().json(RecordingView::from(found.ok_or(ServiceError::NotFound("recording"))?)))
+    let found = state.services.recording(&permit, *id).await?;
+    Ok(HttpResponse::Ok().json(RecordingView::from(found)))
 }
 
 /// Stop a recording, or take the request back.

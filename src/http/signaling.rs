@@ -1,8 +1,8 @@
 //! The signaling connection: `docs/signaling-protocol.md`, section Connection. Cookie and Origin are checked at the upgrade, the ticket
 //! in the first message; whatever is not the protocol ends the connection and changes nothing.
 
-use crate::domain::access::Caller;
-use crate::domain::id::ParticipantId;
+use crate::domain::access::{Actor, Caller};
+use crate::domain::id::{AccountId, ParticipantId};
 use crate::gateway::conductor::{Outgoing, SocketId};
 use crate::gateway::signaling::{Close, FromBrowser, MAX_MESSAGE, MAX_PER_SECOND, SUBPROTOCOL, parse};
 use crate::http::problem::Problem;
@@ -19,6 +19,8 @@ use tokio::sync::mpsc::{UnboundedReceiver, unbounded_channel};
 const HELLO: Duration = Duration::from_secs(5);
 /// How often the browser is asked whether it is there.
 const PING: Duration = Duration::from_secs(5);
+/// A browser that takes nothing for this long is taken as gone.
+const STALLED: Duration = Duration::from_secs(10);
 /// After this long without a word it is taken as gone.
 const SILENCE: Duration = Duration::from_secs(15);
 
@@ -56,10 +58,11 @@ async fn converse(state: web::Data<State>, callers: Vec<Caller>, mut session: Se
         Ok(Err(close)) => close,
         Ok(Ok(admission)) => {
             let socket = state.gateway.new_socket();
-            let participant = admission.participant.participant.id;
+            let (participant, account) = (admission.participant.participant.id, admission.participant.participant.account);
             let (out, outgoing) = unbounded_channel();
             state.gateway.arrived(socket, admission, out);
-            let close = talk(&state, &callers, socket, participant, &mut session, &mut messages, outgoing).await;
+            let own = callers.into_iter().find(|caller| acts_as(caller, participant, account)).unwrap_or_else(Caller::system);
+            let close = talk(&state, &own, socket, participant, &mut session, &mut messages, outgoing).await;
             state.gateway.lost(socket, participant);
             close
         }
@@ -90,9 +93,18 @@ async fn greet(
     }
 }
 
+/// Whether this is the identity the ticket was used with.
+fn acts_as(caller: &Caller, participant: ParticipantId, account: Option<AccountId>) -> bool {
+    match caller.actor {
+        Actor::Participant { id, .. } => id == participant,
+        Actor::Account { id, .. } => account == Some(id),
+        Actor::Anonymous | Actor::System => false,
+    }
+}
+
 async fn talk(
     state: &State,
-    callers: &[Caller],
+    own: &Caller,
     socket: SocketId,
     participant: ParticipantId,
     session: &mut Session,
@@ -107,7 +119,8 @@ async fn talk(
             out = outgoing.recv() => match out {
                 Some(Outgoing::Message(message)) => {
                     let Ok(text) = serde_json::to_string(&message) else { return None };
-                    if session.text(text).await.is_err() {
+                    // a browser that stopped reading must not hold the others' news in memory
+                    if !matches!(rt::time::timeout(STALLED, session.text(text)).await, Ok(Ok(()))) {
                         return None;
                     }
                 }
@@ -135,8 +148,9 @@ async fn talk(
                 }
             }
             _ = pings.tick() => {
-                for caller in callers {
-                    state.services.still_here(caller);
+                // a call keeps its own clinician signed in; a credential that was ended ends the call
+                if !state.services.still_good(own).await {
+                    return Some(Close::Refused);
                 }
                 if heard.elapsed() > SILENCE || session.ping(b"").await.is_err() {
                     return None;

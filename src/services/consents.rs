@@ -12,7 +12,8 @@ use crate::services::error::ServiceError;
 use crate::services::events::Happened;
 use crate::storage::consents::{self, Consent};
 use crate::storage::database::Tx;
-use crate::storage::recordings;
+use crate::storage::participants::Participant;
+use crate::storage::{consultations, recordings};
 use std::collections::BTreeMap;
 
 /// The consent text of a recording with sound and picture.
@@ -60,7 +61,7 @@ impl Services {
     pub async fn withdraw(&self, permit: &Permit<DecideConsent>, recording: Recording) -> Result<(), ServiceError> {
         let shown = {
             let mut read = self.database.read().await?;
-            let who = self.decider(read.tx(), permit.caller(), &recording).await?;
+            let who = self.decider(read.tx(), permit.caller(), &recording).await?.id;
             let latest = consents::of_recording(read.tx(), recording.id).await?.into_iter().rev().find(|c| c.participant == who);
             latest.filter(|c| c.decision == Decision::Permit).ok_or(ServiceError::ConsentMismatch)?.shown
         };
@@ -77,7 +78,12 @@ impl Services {
         decision: Decision,
         shown: TextShown,
     ) -> Result<(), ServiceError> {
-        let who = self.decider(self.database.read().await?.tx(), permit.caller(), &recording).await?;
+        let participant = self.decider(self.database.read().await?.tx(), permit.caller(), &recording).await?;
+        let who = participant.id;
+        // whoever permitted may withdraw from anywhere; a first word is for those who are in the call
+        if decision != Decision::Withdrawn && participant.place != Place::InCall {
+            return Err(ServiceError::Conflict("Only someone in the call decides about its recording."));
+        }
         let happened = Happened::Decided { recording: recording.id, participant: who, decision };
         let stops = decision != Decision::Permit;
         if stops {
@@ -115,9 +121,7 @@ impl Services {
                 entries.push(entry.with("reason", decision.as_str()));
             }
         }
-        self.commit_all(tx, &entries).await?;
-        self.events.publish(recording.consultation, happened);
-        Ok(())
+        self.commit_telling(tx, entries, recording.consultation, happened).await
     }
 
     /// The latest decision of everyone who decided about a recording.
@@ -125,14 +129,9 @@ impl Services {
         Ok(consents::of_recording(tx, recording).await?.into_iter().map(|consent| (consent.participant, consent)).collect())
     }
 
-    async fn decider(&self, tx: &mut Tx, caller: &Caller, recording: &Recording) -> Result<ParticipantId, ServiceError> {
-        let consultation =
-            crate::storage::consultations::lookup(tx, recording.consultation).await?.ok_or(ServiceError::NotFound("consultation"))?;
-        let participant = self.own_participant(tx, caller, &consultation).await?.ok_or(ServiceError::NotFound("participant"))?;
-        if participant.place != Place::InCall {
-            return Err(ServiceError::Conflict("Only someone in the call decides about its recording."));
-        }
-        Ok(participant.id)
+    async fn decider(&self, tx: &mut Tx, caller: &Caller, recording: &Recording) -> Result<Participant, ServiceError> {
+        let consultation = consultations::lookup(tx, recording.consultation).await?.ok_or(ServiceError::NotFound("consultation"))?;
+        self.own_participant(tx, caller, &consultation).await?.ok_or(ServiceError::NotFound("participant"))
     }
 
     fn about_consent(&self, caller: &Caller, event: Event, consent: &Consent) -> Result<Entry, ServiceError> {

@@ -152,8 +152,8 @@ impl Services {
         if !consultations::set_state(tx.tx(), id, from, to).await? {
             return Err(ServiceError::Conflict("The consultation was changed by someone else at the same time."));
         }
-        self.commit(tx, self.entry(event, caller)?.about("consultation", id)).await?;
-        self.events.publish(id, if to.is_over() { Happened::Ended } else { Happened::Status(to.as_str()) });
+        let happened = if to.is_over() { Happened::Ended } else { Happened::Status(to.as_str()) };
+        self.commit_telling(tx, vec![self.entry(event, caller)?.about("consultation", id)], id, happened).await?;
         Ok(Consultation { state: to, ..consultation })
     }
 

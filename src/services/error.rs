@@ -79,6 +79,7 @@ impl From<StorageError> for ServiceError {
                 tracing::error!(%cause, "the database failed");
                 Self::AuditUnavailable { nothing_happened: false }
             }
+            StorageError::Duplicate => Self::Conflict("Someone else did the same at the same time."),
             other => Self::Storage(other),
         }
     }

@@ -3,7 +3,6 @@
 use crate::domain::consent::Decision;
 use crate::domain::id::{ConsultationId, ParticipantId, RecordingId};
 use std::sync::{Mutex, PoisonError};
-use tokio::sync::mpsc::{UnboundedReceiver, UnboundedSender, unbounded_channel};
 
 /// Something that happened in a consultation.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -63,20 +62,21 @@ pub struct ConsultationEvent {
     pub happened: Happened,
 }
 
+/// Takes events; must not block. Says whether it still listens.
+type Listener = Box<dyn Fn(ConsultationEvent) -> bool + Send>;
+
 /// The way events go out.
 #[derive(Default)]
-pub struct Events(Mutex<Vec<UnboundedSender<ConsultationEvent>>>);
+pub struct Events(Mutex<Vec<Listener>>);
 
 impl Events {
-    /// Begins to listen.
-    pub fn subscribe(&self) -> UnboundedReceiver<ConsultationEvent> {
-        let (sender, receiver) = unbounded_channel();
-        self.0.lock().unwrap_or_else(PoisonError::into_inner).push(sender);
-        receiver
+    /// Begins to listen. What is published is handed over before `publish` returns, in order.
+    pub fn subscribe(&self, listener: impl Fn(ConsultationEvent) -> bool + Send + 'static) {
+        self.0.lock().unwrap_or_else(PoisonError::into_inner).push(Box::new(listener));
     }
 
     pub(crate) fn publish(&self, consultation: ConsultationId, happened: Happened) {
         let event = ConsultationEvent { consultation, happened };
-        self.0.lock().unwrap_or_else(PoisonError::into_inner).retain(|subscriber| subscriber.send(event.clone()).is_ok());
+        self.0.lock().unwrap_or_else(PoisonError::into_inner).retain(|listener| listener(event.clone()));
     }
 }

@@ -158,10 +158,16 @@ impl Services {
         let expires_at = expiry(consultation, self.now());
         invitations::reissue(tx.tx(), id, &hash, expires_at).await?;
         let name_hint = self.open_hint(tx.tx(), consultation, &stored).await?;
-        let entry = self.entry(Event::InvitationReissued, permit.caller())?.about("invitation", id).about("consultation", consultation.id);
-        self.commit(tx, entry).await?;
-        if let Some(participant) = put_out {
-            self.events.publish(consultation.id, Happened::Removed(participant));
+        let mut entry =
+            self.entry(Event::InvitationReissued, permit.caller())?.about("invitation", id).about("consultation", consultation.id);
+        match put_out {
+            None => self.commit(tx, entry).await?,
+            Some(participant) => {
+                entry = entry.about("participant", participant);
+                // protective: they are out before the log has it
+                self.events.publish(consultation.id, Happened::Removed(participant));
+                self.commit_telling(tx, vec![entry], consultation.id, Happened::Removed(participant)).await?;
+            }
         }
         let invitation = Invitation { state: State::Open, expires_at, ..stored.invitation };
         Ok(OpenInvitation { link: Some(self.link(id, &secret)), invitation, name_hint })
@@ -182,10 +188,16 @@ impl Services {
         let put_out = self.end_bound(tx.tx(), &stored.invitation).await?;
         invitations::cancel(tx.tx(), id).await?;
         let name_hint = self.open_hint(tx.tx(), consultation, &stored).await?;
-        let entry = self.entry(Event::InvitationCancelled, permit.caller())?.about("invitation", id).about("consultation", consultation.id);
-        self.commit(tx, entry).await?;
-        if let Some(participant) = put_out {
-            self.events.publish(consultation.id, Happened::Removed(participant));
+        let mut entry =
+            self.entry(Event::InvitationCancelled, permit.caller())?.about("invitation", id).about("consultation", consultation.id);
+        match put_out {
+            None => self.commit(tx, entry).await?,
+            Some(participant) => {
+                entry = entry.about("participant", participant);
+                // protective: they are out before the log has it
+                self.events.publish(consultation.id, Happened::Removed(participant));
+                self.commit_telling(tx, vec![entry], consultation.id, Happened::Removed(participant)).await?;
+            }
         }
         Ok(OpenInvitation { invitation: Invitation { state: State::Cancelled, ..stored.invitation }, name_hint, link: None })
     }
@@ -226,6 +238,7 @@ impl Services {
     /// # Errors
     /// Why the link does not open; audited.
     pub async fn redeem(&self, caller: &Caller, id: InvitationId, secret: &Secret, bound: Option<Actor>) -> Result<Redeemed, ServiceError> {
+        let hash = token::hash(secret).ok_or(ServiceError::InvitationUnknown)?;
         let mut tx = self.database.begin().await?;
         let refused = |reason: &'static str| {
             Ok::<_, ServiceError>(
@@ -235,6 +248,11 @@ impl Services {
         let stored = match known(tx.tx(), id, secret).await {
             Ok(stored) => stored,
             Err(ServiceError::InvitationUnknown) => {
+                // guessing is hopeless against 256 bits; this keeps it from filling the log
+                let network = format!("links/{}", caller.network.as_deref().unwrap_or_default());
+                if let Some(wait) = self.throttle.attempt(&id.to_string(), &network, self.now()) {
+                    return Err(ServiceError::Throttled(wait));
+                }
                 tx.rollback_with(&refused("unknown")?).await?;
                 return Err(ServiceError::InvitationUnknown);
             }
@@ -269,10 +287,10 @@ impl Services {
             joined_at: None,
             created_at: now,
         };
-        let (token, hash) = self.new_token()?;
+        let (token, token_hash) = self.new_token()?;
         participants::insert(tx.tx(), &participant).await?;
-        sign_in_sessions::insert_token(tx.tx(), &hash, participant.id, now, expiry(&consultation, now)).await?;
-        if !invitations::redeem(tx.tx(), id, now, participant.id).await? {
+        sign_in_sessions::insert_token(tx.tx(), &token_hash, participant.id, now, expiry(&consultation, now)).await?;
+        if !invitations::redeem(tx.tx(), id, &hash, now, participant.id).await? {
             tx.rollback_with(&refused("used")?).await?;
             return Err(Refusal::Used.into());
         }

@@ -24,14 +24,15 @@ use crate::crypto::password::Passwords;
 use crate::crypto::signing::LogSigner;
 use crate::domain::access::Caller;
 use crate::domain::audit::{Entry, Event};
-use crate::domain::id::{EntryId, uuid_v7};
+use crate::domain::id::{ConsultationId, EntryId, uuid_v7};
 use crate::domain::time::{Clock, Timestamp};
 use crate::policy::bundle::Bundle;
 use crate::services::error::ServiceError;
-use crate::services::events::Events;
+use crate::services::events::{Events, Happened};
 use crate::services::sequencer::Sequencer;
 use crate::services::throttle::Throttle;
 use crate::storage::database::{Database, WriteTx};
+use crate::storage::error::StorageError;
 use crate::storage::recording_files::RecordingFiles;
 use std::sync::{Arc, RwLock};
 use uuid::Uuid;
@@ -79,7 +80,7 @@ pub struct Services {
     /// Gives entries their place.
     pub(crate) sequencer: Sequencer,
     /// What floors above must learn.
-    pub events: Events,
+    pub events: Arc<Events>,
     /// Names and durations.
     pub settings: Settings,
     /// When staff were last active, by sign-in session.
@@ -133,6 +134,29 @@ impl Services {
     pub(crate) async fn commit_all(&self, tx: WriteTx, entries: &[Entry]) -> Result<(), ServiceError> {
         let covered: Vec<_> = entries.iter().filter(|entry| entry.critical).map(|entry| self.sequencer.wait_for(entry.id)).collect();
         tx.commit_with_all(entries).await?;
+        for waiting in covered {
+            waiting.covered(&self.database).await?;
+        }
+        Ok(())
+    }
+
+    /// As [`Services::commit_all`], and tells the floors above as soon as it is committed. Once begun, this is carried through even if the
+    /// one who asked goes away; and it is told even if the checkpoint is late.
+    pub(crate) async fn commit_telling(
+        &self,
+        tx: WriteTx,
+        entries: Vec<Entry>,
+        consultation: ConsultationId,
+        happened: Happened,
+    ) -> Result<(), ServiceError> {
+        let covered: Vec<_> = entries.iter().filter(|entry| entry.critical).map(|entry| self.sequencer.wait_for(entry.id)).collect();
+        let events = Arc::clone(&self.events);
+        let carried = tokio::spawn(async move {
+            tx.commit_with_all(&entries).await?;
+            events.publish(consultation, happened);
+            Ok::<_, StorageError>(())
+        });
+        carried.await.map_err(|e| ServiceError::Internal(e.to_string()))??;
         for waiting in covered {
             waiting.covered(&self.database).await?;
         }

@@ -3,7 +3,7 @@
 use crate::crypto::envelope::{open_value, seal_value};
 use crate::crypto::token;
 use crate::domain::access::{Actor, Caller, JoinConsultation, ManageParticipants, Permit, ReadConsultation};
-use crate::domain::audit::Event;
+use crate::domain::audit::{Event, Outcome};
 use crate::domain::consultation::{Consultation, State};
 use crate::domain::id::{ConsultationId, ParticipantId};
 use crate::domain::participant::{Place, Role, is_valid_name};
@@ -19,6 +19,8 @@ use crate::storage::participants::{self, Participant};
 use crate::storage::{consultations, sign_in_sessions};
 use std::time::Duration;
 
+/// Most people in one call: one and those in the three slots of everyone else.
+pub const MOST_IN_CALL: usize = 4;
 /// A ticket is good for this long.
 const TICKET: Duration = Duration::from_secs(30);
 
@@ -210,6 +212,9 @@ impl Services {
             self.commit(tx, entry).await?;
             return Ok(Admission { participant, status: consultation.state });
         }
+        if let Some(caller) = callers.first() {
+            self.record(self.entry(Event::AccessDenied, caller)?.ended(Outcome::Denied).with("operation", "use_ticket")).await?;
+        }
         Err(ServiceError::Unauthenticated)
     }
 
@@ -234,7 +239,10 @@ impl Services {
             return Err(ServiceError::Conflict("The clinician cannot be moved."));
         }
         let (event, place, happened) = match (verdict, participant.place) {
-            (Verdict::Admit, Place::InCall) => return Ok(()),
+            (Verdict::Admit, Place::InCall) => {
+                self.events.publish(consultation.id, Happened::Admitted(id));
+                return Ok(());
+            }
             (Verdict::Admit, Place::Lobby) => (Event::ParticipantAdmitted, Place::InCall, Happened::Admitted(id)),
             (Verdict::TurnAway, Place::Lobby | Place::Invited) => {
                 (Event::ParticipantTurnedAway, Place::TurnedAway, Happened::TurnedAway(id))
@@ -244,6 +252,12 @@ impl Services {
             }
             _ => return Err(ServiceError::Conflict("The participant is not where this can be done.")),
         };
+        if verdict == Verdict::Admit {
+            let all = participants::of_consultation(tx.tx(), consultation.id).await?;
+            if all.iter().filter(|p| p.place == Place::InCall).count() >= MOST_IN_CALL {
+                return Err(ServiceError::Conflict("The call is full: four people are in it."));
+            }
+        }
         participants::set_place(tx.tx(), id, place, now).await?;
         if place.is_barred() {
             // protective: take effect before the log has it
@@ -251,11 +265,34 @@ impl Services {
             self.events.publish(consultation.id, happened.clone());
         }
         let entry = self.entry(event, permit.caller())?.about("participant", id).about("consultation", consultation.id);
-        self.commit(tx, entry).await?;
-        if !place.is_barred() {
-            self.events.publish(consultation.id, happened);
+        self.commit_telling(tx, vec![entry], consultation.id, happened).await
+    }
+
+    /// Notes that someone is gone without having said so over HTTP: they said it on the connection, or stayed away too long.
+    ///
+    /// # Errors
+    /// If it cannot be kept.
+    pub async fn gone(&self, id: ParticipantId) -> Result<(), ServiceError> {
+        let mut tx = self.database.begin().await?;
+        let Some(participant) = participants::lookup(tx.tx(), id).await? else { return Ok(()) };
+        if !matches!(participant.place, Place::InCall | Place::Lobby) {
+            return Ok(());
         }
-        Ok(())
+        participants::set_place(tx.tx(), id, Place::Left, self.now()).await?;
+        let entry =
+            self.entry(Event::ParticipantLeft, &Caller::system())?.about("participant", id).about("consultation", participant.consultation);
+        self.commit(tx, entry).await
+    }
+
+    /// Where a participant may be now, and whether their consultation is over.
+    ///
+    /// # Errors
+    /// If it cannot be read.
+    pub async fn standing(&self, id: ParticipantId) -> Result<(Place, bool), ServiceError> {
+        let mut read = self.database.read().await?;
+        let participant = participants::lookup(read.tx(), id).await?.ok_or(ServiceError::NotFound("participant"))?;
+        let over = consultations::lookup(read.tx(), participant.consultation).await?.is_none_or(|c| c.state.is_over());
+        Ok((participant.place, over))
     }
 
     /// The caller leaves.

@@ -15,9 +15,9 @@ use crate::services::Services;
 use crate::services::consultations::account_of;
 use crate::services::error::ServiceError;
 use crate::services::recordings::{ListedRecording, MANIFEST_PURPOSE};
-use crate::storage::participants;
 use crate::storage::recording_files::{ChunkLocation, PartStore};
 use crate::storage::recordings::{self, Playback, StoredPart};
+use crate::storage::{consultations, participants};
 use std::collections::{BTreeMap, BTreeSet};
 use std::ops::Range;
 use std::time::Duration;
@@ -87,7 +87,8 @@ impl Services {
             let mut read = self.database.read().await?;
             self.content_key(read.tx(), recording.patient).await?;
             let parts = self.verified_parts(permit.caller(), &recording, recordings::parts(read.tx(), recording.id).await?).await?;
-            let consultation = self.consultation_of(recording.consultation).await?;
+            let consultation =
+                consultations::lookup(read.tx(), recording.consultation).await?.ok_or(ServiceError::NotFound("consultation"))?;
             let mut presented = Vec::new();
             for (who, source) in arrangement(&parts) {
                 let Some(participant) = participants::lookup(read.tx(), who).await? else { continue };

@@ -7,7 +7,7 @@ use crate::domain::access::{Caller, Permit, ReadPolicies};
 use crate::domain::audit::{Entry, Event};
 use crate::domain::id::{EntryId, uuid_v7};
 use crate::domain::time::Clock;
-use crate::policy::bundle::{Bundle, Files};
+use crate::policy::bundle::{Bundle, BundleError, Files};
 use crate::services::error::ServiceError;
 use crate::services::{PolicyInForce, Services};
 use crate::storage::database::Database;
@@ -20,12 +20,20 @@ use std::sync::Arc;
 /// If a stored bundle cannot be used any more, or the acceptance not be kept.
 pub async fn bring_into_force(
     database: &Database,
-    proposed: Bundle,
+    proposed: Result<Bundle, BundleError>,
     accept_changes: bool,
     clock: &dyn Clock,
     entropy: &dyn crate::crypto::entropy::Entropy,
 ) -> Result<PolicyInForce, ServiceError> {
     let accepted = policies::latest(database.read().await?.tx()).await?;
+    let proposed = match (proposed, &accepted) {
+        (Ok(proposed), _) => proposed,
+        (Err(error), None) => return Err(ServiceError::Internal(format!("the policies cannot be used: {error}"))),
+        (Err(error), Some(accepted)) => {
+            tracing::error!(%error, in_force = accepted.digest, "the policy files cannot be used; the accepted bundle stays in force");
+            return in_force(accepted);
+        }
+    };
     if let Some(accepted) = &accepted {
         if accepted.digest == proposed.digest() {
             return Ok(PolicyInForce { bundle: Arc::new(proposed), accepted_at: accepted.accepted_at });
@@ -34,11 +42,9 @@ pub async fn bring_into_force(
             tracing::warn!(
                 proposed = proposed.digest(),
                 in_force = accepted.digest,
-                "the policy files differ from the accepted bundle, which stays in force"
+                "the policy files differ from the accepted bundle, which stays in force until `bedside policy accept`"
             );
-            let files: Files = serde_json::from_str(&accepted.content).map_err(|e| ServiceError::Internal(e.to_string()))?;
-            let bundle = Bundle::check(files).map_err(|e| ServiceError::Internal(e.to_string()))?;
-            return Ok(PolicyInForce { bundle: Arc::new(bundle), accepted_at: accepted.accepted_at });
+            return in_force(accepted);
         }
     }
     let accepted_at = clock.now();
@@ -56,6 +62,12 @@ pub async fn bring_into_force(
     policies::accept(tx.tx(), &AcceptedBundle { digest: proposed.digest().to_owned(), content, accepted_at }).await?;
     tx.commit_with(&entry.with("replaces", accepted.map(|a| a.digest))).await?;
     Ok(PolicyInForce { bundle: Arc::new(proposed), accepted_at })
+}
+
+fn in_force(accepted: &AcceptedBundle) -> Result<PolicyInForce, ServiceError> {
+    let files: Files = serde_json::from_str(&accepted.content).map_err(|e| ServiceError::Internal(e.to_string()))?;
+    let bundle = Bundle::check(files).map_err(|e| ServiceError::Internal(e.to_string()))?;
+    Ok(PolicyInForce { bundle: Arc::new(bundle), accepted_at: accepted.accepted_at })
 }
 
 impl Services {

@@ -6,19 +6,22 @@
 use crate::crypto::digest::sha256;
 use crate::crypto::envelope::SecretKey;
 use crate::crypto::recording_stream::manifest::{Manifest, PartHeader};
-use crate::domain::access::{Caller, ListRecordings, Permit, ReadConsultation, RequestRecording, Resource, StartRecording};
+use crate::domain::access::{
+    AccountRole, Actor, Caller, ListRecordings, Permit, ReadConsultation, RequestRecording, Resource, StartRecording,
+};
 use crate::domain::audit::{Event, Outcome};
 use crate::domain::consent::{ConsentedRoom, Decision};
 use crate::domain::consultation::{Consultation, State as ConsultationState};
-use crate::domain::id::{ParticipantId, RecordingId};
+use crate::domain::id::{PartId, ParticipantId, RecordingId};
+use crate::domain::participant::Place;
 use crate::domain::recording::{Recording, State};
 use crate::domain::time::Timestamp;
 use crate::services::Services;
 use crate::services::consents::RECORDING_TEXT;
 use crate::services::error::ServiceError;
 use crate::services::events::Happened;
-use crate::storage::participants;
 use crate::storage::recordings::{self, StoredPart};
+use crate::storage::{consultations, participants};
 
 /// What manifests are signed for.
 pub(crate) const MANIFEST_PURPOSE: &str = "recording-manifest";
@@ -67,15 +70,14 @@ impl Services {
         permit: &Permit<RequestRecording>,
         consultation: &Consultation,
     ) -> Result<Recording, ServiceError> {
-        if !matches!(consultation.state, ConsultationState::InProgress { .. }) {
-            return Err(ServiceError::Conflict("Only a consultation in progress can be recorded."));
-        }
         let text = self.consent_text(RECORDING_TEXT, None, "en")?;
         let mut tx = self.database.begin().await?;
-        let by = self
-            .own_participant(tx.tx(), permit.caller(), consultation)
-            .await?
-            .ok_or(ServiceError::Conflict("Join the call before asking to record."))?;
+        let current = consultations::lookup(tx.tx(), consultation.id).await?.ok_or(ServiceError::NotFound("consultation"))?;
+        if !matches!(current.state, ConsultationState::InProgress { .. }) {
+            return Err(ServiceError::Conflict("Only a consultation in progress can be recorded."));
+        }
+        let by = self.own_participant(tx.tx(), permit.caller(), consultation).await?.filter(|own| own.place == Place::InCall);
+        let by = by.ok_or(ServiceError::Conflict("Join the call before asking to record."))?;
         if recordings::open_of_consultation(tx.tx(), consultation.id).await?.is_some() {
             return Err(ServiceError::Conflict("A recording was already asked for."));
         }
@@ -96,9 +98,9 @@ impl Services {
         recordings::insert(tx.tx(), &recording).await?;
         let entry =
             self.entry(Event::RecordingRequested, permit.caller())?.about("recording", recording.id).about("consultation", consultation.id);
-        self.commit(tx, entry.with("text", text.text.as_str()).with("version", text.version.as_str())).await?;
+        let entry = entry.with("text", text.text.as_str()).with("version", text.version.as_str());
         let happened = Happened::RecordingRequested { recording: recording.id, by: by.id, text: text.text, version: text.version };
-        self.events.publish(consultation.id, happened);
+        self.commit_telling(tx, vec![entry], consultation.id, happened).await?;
         Ok(recording)
     }
 
@@ -125,9 +127,8 @@ impl Services {
         let state = if recording.state == State::Requested { State::Refused } else { State::Stopped };
         recordings::update(tx.tx(), &Recording { state, stopped_at: Some(self.now()), ..recording }).await?;
         let entry = self.entry(Event::RecordingStopped, permit.caller())?.about("recording", id).about("consultation", consultation.id);
-        self.commit(tx, entry.with("reason", "stopped by the clinician")).await?;
-        self.events.publish(consultation.id, Happened::RecordingStopped { recording: id, by: by.map(|p| p.id) });
-        Ok(())
+        let happened = Happened::RecordingStopped { recording: id, by: by.map(|p| p.id) };
+        self.commit_telling(tx, vec![entry.with("reason", "stopped by the clinician")], consultation.id, happened).await
     }
 
     /// Lets media reach the recorder: everyone present has permitted, as the room proves and the stored decisions confirm.
@@ -145,6 +146,8 @@ impl Services {
         let resource =
             Resource::Recording { id: recording.id, consultation: consultation.id, practitioner: consultation.practitioner, all_consented };
         if !all_consented || !recording.state.is_open() {
+            let refused = self.entry(Event::AccessDenied, &caller)?.ended(Outcome::Denied).about("recording", recording.id);
+            tx.rollback_with(&refused.with("operation", "start_recording").with("reason", "consent")).await?;
             return Err(ServiceError::ConsentMismatch);
         }
         let permit = crate::domain::access::authorize::<StartRecording>(self.policy().bundle.as_ref(), &caller, resource)?;
@@ -262,6 +265,16 @@ impl Services {
         Ok(recordings::unfinished(self.database.read().await?.tx()).await?)
     }
 
+    /// Notes that a part's file is not what was written.
+    ///
+    /// # Errors
+    /// If it cannot be kept.
+    pub async fn part_is_damaged(&self, id: RecordingId, part: PartId, reason: &str) -> Result<(), ServiceError> {
+        let entry =
+            self.entry(Event::IntegrityFailed, &Caller::system())?.ended(Outcome::Failure).about("recording", id).about("part", part);
+        self.record(entry.with("reason", reason)).await
+    }
+
     /// The content key of an unfinished recording, to recover its parts.
     ///
     /// # Errors
@@ -276,7 +289,7 @@ impl Services {
     /// If they cannot be read or the read not audited.
     pub async fn recordings(&self, permit: &Permit<ListRecordings>) -> Result<Vec<ListedRecording>, ServiceError> {
         let own = match permit.caller().actor {
-            crate::domain::access::Actor::Account { id, role: crate::domain::access::AccountRole::Clinician, .. } => Some(id),
+            Actor::Account { id, role: AccountRole::Clinician, .. } => Some(id),
             _ => None,
         };
         let mut listed = Vec::new();
@@ -291,6 +304,26 @@ impl Services {
             }
         }
         self.record(self.entry(Event::RecordingsListed, permit.caller())?.with("count", listed.len())).await?;
+        Ok(listed)
+    }
+
+    /// One of the recordings the caller may know of.
+    ///
+    /// # Errors
+    /// [`ServiceError::NotFound`] for one they may not know of, too.
+    pub async fn recording(&self, permit: &Permit<ListRecordings>, id: RecordingId) -> Result<ListedRecording, ServiceError> {
+        let listed = {
+            let mut read = self.database.read().await?;
+            let recording = recordings::lookup(read.tx(), id).await?.ok_or(ServiceError::NotFound("recording"))?;
+            let of = consultations::lookup(read.tx(), recording.consultation).await?.ok_or(ServiceError::NotFound("recording"))?;
+            if let Actor::Account { id, role: AccountRole::Clinician, .. } = permit.caller().actor
+                && of.practitioner != id
+            {
+                return Err(ServiceError::NotFound("recording"));
+            }
+            self.listed(read.tx(), recording).await?
+        };
+        self.record(self.entry(Event::RecordingsListed, permit.caller())?.about("recording", id)).await?;
         Ok(listed)
     }
 

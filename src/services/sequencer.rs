@@ -82,6 +82,8 @@ impl Sequencer {
                             }
                         }
                     }
+                    // the other's tree is there now: begin from it
+                    Err(RoundError::Lost) => {}
                     Err(error) => {
                         tracing::error!(%error, "the audit log could not be sequenced");
                         tokio::time::sleep(IDLE).await;
@@ -109,6 +111,8 @@ enum RoundError {
     Checkpoint(#[from] crate::crypto::signing::CheckpointError),
     #[error(transparent)]
     Tree(#[from] crate::crypto::tree::IncompleteTree),
+    #[error("another process was first")]
+    Lost,
     #[error("the newest checkpoint does not fit the stored tree")]
     Forked,
 }
@@ -118,7 +122,7 @@ async fn round(database: &Database, signer: &LogSigner, clock: &dyn Clock) -> Re
     if audit::unsequenced(database.read().await?.tx(), 1).await?.is_empty() {
         return Ok(Vec::new());
     }
-    let mut tx = database.begin().await?;
+    let mut tx = database.begin_sequencing().await?;
     let entries = audit::unsequenced(tx.tx(), BATCH).await?;
     let mut tree = match audit::latest_checkpoint(tx.tx()).await? {
         None => Frontier::new(0, Hashes::default()),
@@ -150,7 +154,7 @@ async fn round(database: &Database, signer: &LogSigner, clock: &dyn Clock) -> Re
     sequenced.checkpoint.note = signer.sign_checkpoint(tree.head()?)?;
     match audit::sequence(tx, &sequenced).await {
         Ok(()) => Ok(entries.into_iter().map(|entry| entry.id).collect()),
-        Err(StorageError::Duplicate) => Ok(Vec::new()),
+        Err(StorageError::Duplicate) => Err(RoundError::Lost),
         Err(error) => Err(error.into()),
     }
 }

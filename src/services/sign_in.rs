@@ -71,7 +71,7 @@ impl Services {
     pub async fn sign_in(&self, caller: &Caller, username: &str, password: Secret) -> Result<(Secret, SignedIn), ServiceError> {
         let username = username.trim().to_lowercase();
         let network = caller.network.clone().unwrap_or_default();
-        if let Some(wait) = self.throttle.wait(&username, &network, self.now()) {
+        if let Some(wait) = self.throttle.attempt(&username, &network, self.now()) {
             self.record(self.entry(Event::SignInThrottled, caller)?.ended(Outcome::Denied)).await?;
             return Err(ServiceError::Throttled(wait));
         }
@@ -80,7 +80,6 @@ impl Services {
         let fits = self.passwords.verify(password, account.as_ref().map(|a| a.password_hash.clone())).await?;
         let now = self.now();
         let (true, Some(account)) = (fits, account.as_ref().filter(|a| a.active)) else {
-            self.throttle.failed(&username, &network, now);
             let mut entry = self.entry(Event::SignInFailed, caller)?.ended(Outcome::Denied);
             if let Some(account) = account {
                 entry = entry.about("account", account.id);
@@ -145,10 +144,20 @@ impl Services {
         })
     }
 
-    /// Someone in a call is not idle, however little they click.
-    pub fn still_here(&self, caller: &Caller) {
-        if let Actor::Account { session, .. } = caller.actor {
-            self.activity.touch(session, self.now());
+    /// Whether the credential behind an open connection still stands. Someone in a call is not idle, however little they click.
+    pub async fn still_good(&self, caller: &Caller) -> bool {
+        let Ok(mut read) = self.database.read().await else { return true };
+        let now = self.now();
+        match caller.actor {
+            Actor::Account { session, .. } => {
+                let alive = sign_in_sessions::is_alive(read.tx(), session, now).await.unwrap_or(true);
+                if alive {
+                    self.activity.touch(session, now);
+                }
+                alive
+            }
+            Actor::Participant { id, .. } => sign_in_sessions::has_token(read.tx(), id, now).await.unwrap_or(true),
+            Actor::Anonymous | Actor::System => false,
         }
     }
 

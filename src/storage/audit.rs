@@ -5,7 +5,7 @@
 use crate::domain::audit::Entry;
 use crate::domain::id::EntryId;
 use crate::domain::time::Timestamp;
-use crate::storage::database::{Tx, WriteTx, execute, fetch_all, fetch_optional};
+use crate::storage::database::{SequencingTx, Tx, execute, fetch_all, fetch_optional};
 use crate::storage::error::StorageError;
 use crate::storage::row::{At, time};
 
@@ -147,7 +147,7 @@ pub struct Sequenced {
 ///
 /// # Errors
 /// [`StorageError::Duplicate`] if another sequencer was first; nothing is kept then.
-pub async fn sequence(mut tx: WriteTx, round: &Sequenced) -> Result<(), StorageError> {
+pub async fn sequence(mut tx: SequencingTx, round: &Sequenced) -> Result<(), StorageError> {
     for (id, index) in &round.places {
         execute!(tx.tx(), SEQUENCE, id.to_string(), signed(*index))?;
     }
@@ -156,7 +156,7 @@ pub async fn sequence(mut tx: WriteTx, round: &Sequenced) -> Result<(), StorageE
     }
     let c = &round.checkpoint;
     execute!(tx.tx(), INSERT_CHECKPOINT, signed(c.size), &c.note, c.signed_at.as_micros())?;
-    tx.commit_sequencing().await
+    tx.commit().await
 }
 
 /// A stored hash of the tree.

@@ -110,6 +110,14 @@ impl Database {
         Ok(WriteTx { tx, database: self.clone() })
     }
 
+    /// Begins the sequencer's transaction.
+    ///
+    /// # Errors
+    /// When none can be had within a second.
+    pub async fn begin_sequencing(&self) -> Result<SequencingTx, StorageError> {
+        Ok(SequencingTx(self.begin().await?.tx))
+    }
+
     /// Begins a transaction that can only read.
     ///
     /// # Errors
@@ -188,10 +196,19 @@ impl WriteTx {
         }
         self.database.begin().await?.commit_with(entry).await
     }
+}
 
-    /// Commits what the sequencer did: giving entries their place is not itself an event.
-    pub(super) async fn commit_sequencing(self) -> Result<(), StorageError> {
-        commit(self.tx).await
+/// The sequencer's transaction: giving entries their place is not itself an event. Only [`crate::storage::audit::sequence`] commits it.
+pub struct SequencingTx(Tx);
+
+impl SequencingTx {
+    /// The transaction, for reading what is to be placed.
+    pub const fn tx(&mut self) -> &mut Tx {
+        &mut self.0
+    }
+
+    pub(super) async fn commit(self) -> Result<(), StorageError> {
+        commit(self.0).await
     }
 }
 

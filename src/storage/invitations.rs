@@ -12,7 +12,7 @@ use crate::storage::row::{At, maybe_time, time};
 const INSERT: &str = "INSERT INTO invitations (id, consultation_id, role, sealed_hint, secret_hash, status, created_at, expires_at) VALUES ($1, $2, $3, $4, $5, 'open', $6, $7)";
 const LOOKUP: &str = "SELECT * FROM invitations WHERE id = $1";
 const OF_CONSULTATION: &str = "SELECT * FROM invitations WHERE consultation_id = $1 ORDER BY created_at, id";
-const REDEEM: &str = "UPDATE invitations SET status = 'redeemed', redeemed_at = $2, participant_id = $3 WHERE id = $1 AND status = 'open'";
+const REDEEM: &str = "UPDATE invitations SET status = 'redeemed', redeemed_at = $2, participant_id = $3 WHERE id = $1 AND status = 'open' AND secret_hash = $4";
 const REISSUE: &str =
     "UPDATE invitations SET status = 'open', secret_hash = $2, expires_at = $3, redeemed_at = NULL, participant_id = NULL WHERE id = $1";
 const CANCEL: &str = "UPDATE invitations SET status = 'cancelled' WHERE id = $1";
@@ -112,8 +112,14 @@ pub async fn of_consultation(tx: &mut Tx, consultation: ConsultationId) -> Resul
 ///
 /// # Errors
 /// See [`StorageError`].
-pub async fn redeem(tx: &mut Tx, id: InvitationId, now: Timestamp, participant: ParticipantId) -> Result<bool, StorageError> {
-    Ok(execute!(tx, REDEEM, id.to_string(), now.as_micros(), participant.to_string())? == 1)
+pub async fn redeem(
+    tx: &mut Tx,
+    id: InvitationId,
+    secret: &TokenHash,
+    now: Timestamp,
+    participant: ParticipantId,
+) -> Result<bool, StorageError> {
+    Ok(execute!(tx, REDEEM, id.to_string(), now.as_micros(), participant.to_string(), secret.as_str())? == 1)
 }
 
 /// Gives an invitation a new secret and opens it again.

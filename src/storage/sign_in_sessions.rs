@@ -14,6 +14,10 @@ const INSERT: &str =
 const LOOKUP: &str = "SELECT s.id, s.account_id, s.last_seen_at, s.expires_at, s.ended_at, a.role, a.status, a.username, a.display_name
     FROM sign_in_sessions s JOIN accounts a ON a.id = s.account_id WHERE s.token_hash = $1";
 const END: &str = "UPDATE sign_in_sessions SET ended_at = $2 WHERE id = $1 AND ended_at IS NULL";
+const ALIVE: &str = "SELECT s.id FROM sign_in_sessions s JOIN accounts a ON a.id = s.account_id
+    WHERE s.id = $1 AND s.ended_at IS NULL AND s.expires_at > $2 AND a.status = 'active'";
+const HAS_TOKEN: &str =
+    "SELECT participant_id AS id FROM participant_tokens WHERE participant_id = $1 AND ended_at IS NULL AND expires_at > $2 LIMIT 1";
 const INSERT_TOKEN: &str = "INSERT INTO participant_tokens (token_hash, participant_id, created_at, expires_at) VALUES ($1, $2, $3, $4)";
 const LOOKUP_TOKEN: &str = "SELECT t.participant_id, t.expires_at, t.ended_at, p.consultation_id, p.role, p.place
     FROM participant_tokens t JOIN participants p ON p.id = t.participant_id WHERE t.token_hash = $1";
@@ -24,7 +28,8 @@ const USE_TICKET: &str =
 const FORGET_TICKETS: &str = "DELETE FROM join_tickets WHERE expires_at <= $1";
 
 /// Every statement, for the test that prepares them on both engines.
-pub const STATEMENTS: &[&str] = &[INSERT, LOOKUP, END, INSERT_TOKEN, LOOKUP_TOKEN, END_TOKENS, INSERT_TICKET, USE_TICKET, FORGET_TICKETS];
+pub const STATEMENTS: &[&str] =
+    &[INSERT, LOOKUP, END, ALIVE, HAS_TOKEN, INSERT_TOKEN, LOOKUP_TOKEN, END_TOKENS, INSERT_TICKET, USE_TICKET, FORGET_TICKETS];
 
 /// A sign-in session with its account.
 pub struct SignInSession {
@@ -59,6 +64,12 @@ struct Row {
     status: String,
     username: String,
     display_name: String,
+}
+
+#[derive(sqlx::FromRow)]
+struct IdRow {
+    #[allow(dead_code, reason = "that there is a row is the answer")]
+    id: String,
 }
 
 /// A participant's token with what it opens.
@@ -130,6 +141,22 @@ pub async fn lookup(tx: &mut Tx, token: &TokenHash) -> Result<Option<SignInSessi
 pub async fn end(tx: &mut Tx, id: SignInSessionId, now: Timestamp) -> Result<(), StorageError> {
     execute!(tx, END, id.to_string(), now.as_micros())?;
     Ok(())
+}
+
+/// Whether a session has neither ended nor expired, and its account may act.
+///
+/// # Errors
+/// See [`StorageError`].
+pub async fn is_alive(tx: &mut Tx, id: SignInSessionId, now: Timestamp) -> Result<bool, StorageError> {
+    Ok(fetch_optional!(tx, IdRow, ALIVE, id.to_string(), now.as_micros())?.is_some())
+}
+
+/// Whether a participant has a token that stands.
+///
+/// # Errors
+/// See [`StorageError`].
+pub async fn has_token(tx: &mut Tx, participant: ParticipantId, now: Timestamp) -> Result<bool, StorageError> {
+    Ok(fetch_optional!(tx, IdRow, HAS_TOKEN, participant.to_string(), now.as_micros())?.is_some())
 }
 
 /// Gives a participant a token.

@@ -16,6 +16,21 @@ on_both_engines! {
         assert_eq!(visit.clinician.get(&visit.path("")).await.expect(200).str("status"), "in_progress");
     }
 
+    async fn a_path_spelled_otherwise_is_checked_all_the_same(server) {
+        let browser = Browser::new(server);
+        for path in ["/%61pi/v1/sign-in", "/api/%761/sign-in", "/api/v1/sign%2Din", "//api/v1/sign-in"] {
+            let to = browser.client.post(format!("{}{path}", server.origin)).header("Origin", "https://evil.example");
+            let reply = send(to.json(&json!({"username": "ana", "password": crate::support::server::PASSWORD}))).await;
+            assert!(reply.status.as_u16() >= 400 && reply.headers.get("set-cookie").is_none(), "{path}: {}", reply.text);
+        }
+    }
+
+    async fn a_method_that_does_not_belong_is_told_so(server) {
+        let browser = Browser::new(server);
+        browser.get("/sign-in").await.refused(405, "METHOD");
+        send(browser.request(Method::DELETE, "/consultations").json(&json!({}))).await.refused(405, "METHOD");
+    }
+
     async fn what_is_not_json_is_refused_by_its_type_size_and_shape(server) {
         let ana = Browser::signed_in(server, "ana").await;
         let to = || ana.request(Method::POST, "/patients/search");

@@ -129,6 +129,26 @@ on_both_engines! {
         socket.snapshot("the end", |s| s["last_recording"]["outcome"] == "stopped").await;
     }
 
+    async fn whoever_left_may_still_withdraw(server) {
+        let mut call = call(server).await;
+        let recording = ask(&call).await;
+        for browser in [&call.visit.clinician, &call.patient] {
+            decide(browser, &recording, "permit").await.expect(204);
+        }
+        call.ana.snapshot("active", |s| s["recording"]["state"] == "active").await;
+        call.patient.post(&call.visit.path("/leave"), json!({})).await.expect(204);
+        call.ana.snapshot("alone", |s| s["participants"].as_array().map(Vec::len) == Some(1)).await;
+        call.patient.post(&format!("/recordings/{recording}/withdraw"), json!({})).await.expect(204);
+        call.ana.snapshot("the end", |s| s["last_recording"]["outcome"] == "withdrawn").await;
+    }
+
+    async fn nothing_is_asked_of_a_room_nobody_is_in(server) {
+        let visit = Visit::new(server).await;
+        visit.clinician.post(&visit.path("/recordings"), json!({})).await.refused(409, "CONFLICT");
+        visit.clinician.post(&visit.path("/join-tickets"), json!({})).await.expect(201);
+        visit.clinician.post(&visit.path("/recordings"), json!({})).await.refused(409, "CONFLICT");
+    }
+
     async fn an_auditor_sees_that_it_happened_and_is_refused_playback(server) {
         let call = call(server).await;
         let recording = ask(&call).await;

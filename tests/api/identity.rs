@@ -56,6 +56,18 @@ on_both_engines! {
         browser.post("/sign-in", json!({"username": "ana", "password": PASSWORD})).await.expect(200);
     }
 
+    async fn many_guesses_at_once_are_throttled_too(server) {
+        let tries = (0..60).map(|_| {
+            let browser = Browser::new(server);
+            tokio::spawn(async move { browser.post("/sign-in", json!({"username": "ana", "password": "wrong"})).await.status.as_u16() })
+        });
+        let mut refused = 0;
+        for attempt in tries.collect::<Vec<_>>() {
+            refused += usize::from(attempt.await.expect("answered") == 429);
+        }
+        assert_eq!(refused, 50);
+    }
+
     async fn each_role_reaches_its_own_and_nothing_else(server) {
         let visit = Visit::new(server).await;
         let patient = visit.patient(server).await;

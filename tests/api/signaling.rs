@@ -108,6 +108,32 @@ on_both_engines! {
         visit.clinician.post(&visit.path(&format!("/participants/{me}/remove")), json!({})).await.refused(409, "CONFLICT");
     }
 
+    async fn signing_out_ends_the_connection(server) {
+        let visit = Visit::new(server).await;
+        let mut ana = visit.clinician.join(&visit.id).await;
+        ana.snapshot("the room", |_| true).await;
+        visit.clinician.post("/sign-out", json!({})).await.expect(204);
+        assert_eq!(ana.close_code().await, 4401);
+    }
+
+    async fn leaving_over_the_connection_is_written_down(server) {
+        let visit = Visit::new(server).await;
+        let patient = visit.patient(server).await;
+        let mut lobby = patient.join(&visit.id).await;
+        lobby.snapshot("the lobby", |_| true).await;
+        lobby.say(json!({"type": "leave"})).await;
+        assert_eq!(lobby.close_code().await, 1000);
+        let aud = Browser::signed_in(server, "aud").await;
+        let deadline = std::time::Instant::now() + std::time::Duration::from_secs(5);
+        loop {
+            let search = json!({"text": visit.id, "action": "participant.left", "outcome": null, "from": null, "to": null, "before": null, "limit": 5});
+            if aud.post("/audit/search", search).await.expect(200).body["entries"].as_array().is_some_and(|e| e.len() == 1) {
+                break;
+            }
+            assert!(std::time::Instant::now() < deadline, "the departure is not in the log");
+        }
+    }
+
     async fn ending_the_consultation_ends_every_connection(server) {
         let visit = Visit::new(server).await;
         let patient = visit.patient(server).await;

@@ -86,7 +86,7 @@ pub fn run_on(folder: &Path, database: &str, test: impl AsyncFnOnce(&TestServer)
     let runtime = tokio::runtime::Builder::new_multi_thread().worker_threads(2).enable_all().build().expect("runtime");
     runtime.block_on(async {
         let clock = Arc::new(MovableClock::default());
-        let parts = Parts { clock: Arc::clone(&clock) as Arc<dyn Clock>, password_cost: Cost::CHEAPEST };
+        let parts = Parts { clock: Arc::clone(&clock) as Arc<dyn Clock>, password_cost: Cost::CHEAPEST, accept_policies: false };
         let application = Application::build(config(folder, database), parts).await.expect("the server starts");
         let services = Arc::clone(&application.services);
         for (username, name, role) in ACCOUNTS {

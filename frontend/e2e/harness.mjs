@@ -71,7 +71,7 @@ export async function startServer({ data = mkdtempSync(join(tmpdir(), "bedside-e
 
 /** A browser with those devices, that lets pages make sounds or waits for a touch. */
 export async function launch({ devices = "allow", autoplay = "allow" } = {}) {
-  const policy = autoplay === "allow" ? "no-user-gesture-required" : "document-user-activation-required";
+  const policy = autoplay === "allow" ? "no-user-gesture-required" : "user-gesture-required";
   return chromium.launch({ executablePath: browserPath, headless: true, args: [...FLAGS, ...DEVICES[devices], `--autoplay-policy=${policy}`] });
 }
 

@@ -5,7 +5,7 @@ import { readFileSync } from "node:fs";
 import { createRequire } from "node:module";
 import { join } from "node:path";
 import { after, before, test } from "node:test";
-import { api, attribute, call, clinicianJoins, launch, newConsultation, profile, signIn, startServer, until } from "./harness.mjs";
+import { api, attribute, call, clinicianJoins, launch, newConsultation, patientToLobby, profile, signIn, startServer, until } from "./harness.mjs";
 
 const AXE = readFileSync(createRequire(import.meta.url).resolve("axe-core/axe.min.js"), "utf8");
 const SIZES = [[320, 640], [820, 1100], [1440, 900]];
@@ -45,7 +45,7 @@ after(async () => {
 /** Runs in the page. Evaluated by the debugger, so that the page's own policy against foreign scripts stays as it is. */
 async function inspect() {
   await new Promise((resolve) => requestAnimationFrame(() => requestAnimationFrame(resolve)));
-  const { violations } = await globalThis.axe.run(document, { resultTypes: ["violations"], elementRef: false });
+  const { violations } = await globalThis.axe.run(document, { resultTypes: ["violations"], elementRef: false, rules: { "label-content-name-mismatch": { enabled: true } } });
   const root = document.documentElement;
   return {
     violations: violations.map((v) => `${v.id}: ${v.nodes.map((node) => `${node.target} ${node.failureSummary}`).join(" | ")}`),
@@ -77,10 +77,10 @@ async function everywhere({ page, trouble }, name, language = "en") {
 }
 
 const both = async (name, act = async () => undefined) => {
-  for (const [who, language] of [[english, "en"], [spanish, "es"]]) {
+  await Promise.all([[english, "en"], [spanish, "es"]].map(async ([who, language]) => {
     await act(who.page, language);
     await everywhere(who, name, language);
-  }
+  }));
 };
 
 const open = (page, path) => page.goto(`${server.origin}${path}`);
@@ -134,12 +134,18 @@ step("a new consultation: search, new patient with mistakes, planned, done with 
   await everywhere(clinician, "new-patient-mistakes");
   await page.getByRole("button", { name: "Back to the search" }).click();
   await page.locator(".choice").first().click();
-  await page.getByText("Later", { exact: true }).click();
+  await page.getByRole("radio", { name: "Later" }).check();
   await page.getByLabel("Date and time").waitFor();
   await everywhere(clinician, "new-planned");
   await page.getByRole("button", { name: "Plan consultation" }).click();
   await page.getByLabel("The link to send").waitFor();
   await everywhere(clinician, "new-done");
+  const early = await person();
+  await patientToLobby(early.page, await page.getByLabel("The link to send").inputValue());
+  await early.page.reload();
+  await early.page.getByTestId("lobby-planned").waitFor();
+  await everywhere(early, "lobby-planned");
+  await early.context.close();
 });
 
 step("the list and one consultation with its links", async () => {

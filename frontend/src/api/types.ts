@@ -42,7 +42,8 @@ export type ConsultationStatus = "planned" | "in_progress" | "completed" | "canc
 export interface Consultation {
   id: string;
   status: ConsultationStatus;
-  patient: Patient;
+  /** Null when the server holds no patient for it (any more). */
+  patient: Patient | null;
   practitioner: { id: string; display_name: string };
   starts_at: string;
   started_at: string | null;

@@ -21,7 +21,7 @@ export function Brand(): JSX.Element {
     <>
       <Mark />
       <span class="brand__words">
-        <span class="brand__name">{t("app.name")}</span>
+        <span class="brand__name">{t("app.name")}</span>{" "}
         {clinic !== "Bedside" && <span class="brand__clinic">{clinic}</span>}
       </span>
     </>

@@ -140,7 +140,7 @@ export function StaffShell({ children }: { children: ComponentChildren }): JSX.E
         <div class="header__inner">
           <Link href={who ? homeOf(who.role) : "/"} class="brand">
             <Brand />
-            <span class="quietly">{t("nav.home")}</span>
+            <span class="quietly"> ({t("nav.home")})</span>
           </Link>
           {who && <Navigation role={who.role} />}
           <div class="header__end">{who && <AccountMenu who={who} />}</div>

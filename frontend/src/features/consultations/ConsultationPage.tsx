@@ -2,7 +2,7 @@
 import type { JSX } from "preact";
 import { useEffect, useRef, useState } from "preact/hooks";
 import { api } from "../../api/client";
-import type { Consultation, Participant, Recording } from "../../api/types";
+import type { Consultation, Participant, Patient, Recording } from "../../api/types";
 import { t } from "../../messages";
 import { formatCalendarDate, formatDuration, formatMoment, formatMomentInline, formatTime, languageName } from "../../messages/dates";
 import "../../messages/staff";
@@ -11,6 +11,7 @@ import { useAction, useResource } from "../../state/resource";
 import { announce, Button, Card, Confirm, Facts, Loaded, Notice, Page, ProblemNotice, Skeleton, toast } from "../../ui";
 import "./consultations.css";
 import { Invitations } from "./Invitations";
+import { patientName } from "./patient-name";
 import { ConsultationBadge, PlaceBadge, RecordingBadge } from "./StatusBadge";
 
 const REFRESH_MS = 5000;
@@ -31,8 +32,7 @@ function whenText(consultation: Consultation): string {
   }
 }
 
-function PatientCard({ consultation }: { consultation: Consultation }): JSX.Element {
-  const { patient } = consultation;
+function PatientCard({ patient }: { patient: Patient }): JSX.Element {
   return (
     <Card title={t("detail.patient")}>
       <Facts
@@ -127,8 +127,8 @@ function Detail({ consultation, onChange }: { consultation: Consultation; onChan
 
   return (
     <Page
-      title={t("detail.title", { name: consultation.patient.name })}
-      heading={consultation.patient.name}
+      title={t("detail.title", { name: patientName(consultation) })}
+      heading={patientName(consultation)}
       back={{ href: "/consultations", label: t("detail.back") }}
       intro={
         <span class="consultation__state">
@@ -178,7 +178,7 @@ function Detail({ consultation, onChange }: { consultation: Consultation; onChan
             </Card>
           </div>
           <div class="consultation__column">
-            <PatientCard consultation={consultation} />
+            {consultation.patient && <PatientCard patient={consultation.patient} />}
             <Card title={t("detail.recordings")}>
               <Loaded of={recordings} lines={2}>
                 {(list) => <RecordingList recordings={list} />}

@@ -10,6 +10,7 @@ import { useResource } from "../../state/resource";
 import { announce, Button, EmptyState, Link, Loaded, Page } from "../../ui";
 import "./consultations.css";
 import { groupConsultations, newlyWaiting } from "./grouping";
+import { patientName } from "./patient-name";
 import { ConsultationBadge, WaitingBadge } from "./StatusBadge";
 
 const REFRESH_MS = 5000;
@@ -26,11 +27,13 @@ function Item({ consultation, withDay }: { consultation: Consultation; withDay: 
       </p>
       <div class="visit__who">
         <h3 class="visit__name">
-          <Link href={`/consultations/${id}`}>{patient.name}</Link>
+          <Link href={`/consultations/${id}`}>{patientName(consultation)}</Link>
         </h3>
-        <p class="soft small">
-          {patient.identifier} · {t("patient.born", { date: formatCalendarDate(patient.birth_date) })}
-        </p>
+        {patient && (
+          <p class="soft small">
+            {patient.identifier} · {t("patient.born", { date: formatCalendarDate(patient.birth_date) })}
+          </p>
+        )}
       </div>
       <div class="visit__state">
         <WaitingBadge count={waiting} />
@@ -73,7 +76,7 @@ function List({ all }: { all: Consultation[] }): JSX.Element {
   const before = useRef<Consultation[] | null>(null);
   useEffect(() => {
     for (const consultation of newlyWaiting(before.current ?? [], all)) {
-      announce(t("consultations.announce", { name: consultation.patient.name }));
+      announce(t("consultations.announce", { name: patientName(consultation) }));
     }
     before.current = all;
   }, [all]);

@@ -8,7 +8,7 @@ import { Button, CopyField, toast } from "../../ui";
 
 /** The message to paste, in the patient's language if we speak it. */
 export function invitationMessage(consultation: Consultation, link: string): string {
-  const base = consultation.patient.language.toLowerCase().split("-")[0];
+  const base = consultation.patient?.language.toLowerCase().split("-")[0];
   const theirs: Language = LANGUAGES.find((language) => language === base) ?? "en";
   const params = { clinic: clinicName(), practitioner: consultation.practitioner.display_name, link };
   if (consultation.status !== "planned") return tIn(theirs, "link.message_now", params);

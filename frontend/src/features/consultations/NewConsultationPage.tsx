@@ -12,6 +12,7 @@ import { Button, Card, Field, Notice, Page, ProblemNotice, Segmented } from "../
 import "./consultations.css";
 import { FreshLink } from "./FreshLink";
 import { PatientChooser } from "./PatientChooser";
+import { patientName } from "./patient-name";
 import { localDate, nextHalfHour } from "./patient-form";
 
 type When = "now" | "planned";
@@ -22,7 +23,7 @@ interface Done {
 }
 
 function DonePage({ consultation, invitation }: Done): JSX.Element {
-  const title = t("new.done_title", { name: consultation.patient.name });
+  const title = t("new.done_title", { name: patientName(consultation) });
   const running = consultation.status === "in_progress";
   return (
     <Page

@@ -21,7 +21,10 @@ export function DeviceStep({ media, onReady }: { media: LocalMedia; onReady: () 
   const hasMicrophone = view.microphoneTrack !== null;
   const hasCamera = view.cameraTrack !== null;
   const starting = view.microphone.kind === "starting" || view.camera.kind === "starting";
+  const without = !hasMicrophone && !hasCamera && !starting;
   const go = (): void => {
+    // Said on the button: from here on a missing microphone is a choice and no trouble to be reminded of.
+    if (without) media.without("both");
     wakeAudio();
     onReady();
   };
@@ -45,7 +48,7 @@ export function DeviceStep({ media, onReady }: { media: LocalMedia; onReady: () 
             size="large"
             wide
             busy={starting && !hasMicrophone && !hasCamera}
-            buttonRef={testId("device-continue")}
+            buttonRef={testId(without ? "device-listen-only" : "device-continue")}
             onClick={go}
           >
             {label}

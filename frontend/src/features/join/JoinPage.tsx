@@ -62,6 +62,7 @@ export default function JoinPage({ invitationId }: { invitationId: string }): JS
   const [step, setStep] = useState<Step | null>(null);
   const [round, setRound] = useState(0);
   const [checked, setChecked] = useState(false);
+  const [startsAt, setStartsAt] = useState<string | null>(null);
   const media = useMemo(() => new LocalMedia(), []);
   useAudioOnGesture();
   useEffect(() => () => media.stopAll(), [media]);
@@ -90,6 +91,16 @@ export default function JoinPage({ invitationId }: { invitationId: string }): JS
       current = false;
     };
   }, [tag]);
+  const live = step?.kind === "live";
+  useEffect(() => {
+    // The waiting room says when it begins, also after a reload that went past the invitation.
+    const secret = secretOf(location.hash);
+    if (!live || secret === null) return;
+    api.previewInvitation(invitationId, secret, language.peek()).then(
+      (preview) => setStartsAt(preview.starts_at),
+      () => undefined, // a comfort: the waiting room stands without it
+    );
+  }, [live, invitationId]);
   useEffect(() => {
     // The person pasted the complete link over a broken one: the browser sees that as the same page.
     window.addEventListener("hashchange", begin);
@@ -156,6 +167,7 @@ export default function JoinPage({ invitationId }: { invitationId: string }): JS
           me={step.me}
           media={media}
           open={!checked}
+          startsAt={startsAt}
           onEnded={(farewell) => setStep({ kind: "goodbye", me: step.me, farewell })}
         />
       );

@@ -18,10 +18,12 @@ export interface LiveStepProps {
   media: LocalMedia;
   /** Camera and microphone have to be opened: after a reload or a return, not after the device check. */
   open: boolean;
+  /** When the consultation was planned for; null until it is known. */
+  startsAt: string | null;
   onEnded: (farewell: Farewell) => void;
 }
 
-export function LiveStep({ me, media, open, onEnded }: LiveStepProps): JSX.Element {
+export function LiveStep({ me, media, open, startsAt, onEnded }: LiveStepProps): JSX.Element {
   const [session, setSession] = useState<CallSession | null>(null);
   const ended = useRef(onEnded);
   ended.current = onEnded;
@@ -52,10 +54,10 @@ export function LiveStep({ me, media, open, onEnded }: LiveStepProps): JSX.Eleme
       </PublicShell>
     );
   }
-  return <Connected session={session} me={me} open={open} />;
+  return <Connected session={session} me={me} open={open} startsAt={startsAt} />;
 }
 
-function Connected({ session, me, open }: { session: CallSession; me: Me; open: boolean }): JSX.Element {
+function Connected({ session, me, open, startsAt }: Omit<LiveStepProps, "media" | "onEnded"> & { session: CallSession }): JSX.Element {
   const state = useCallState(session);
   useOnline(session);
   useEffects(session, (effect) => {
@@ -70,5 +72,5 @@ function Connected({ session, me, open }: { session: CallSession; me: Me; open: 
   if (state.snapshot?.self.place === "in_call") {
     return <CallView session={session} consultationId={me.consultation_id} onLeave={() => session.leave()} />;
   }
-  return <Lobby session={session} me={me} />;
+  return <Lobby session={session} me={me} startsAt={startsAt} />;
 }

@@ -5,7 +5,7 @@ import type { Me } from "../../api/types";
 import type { CallSession } from "../../call/session";
 import { connection } from "../../call/view";
 import { t } from "../../messages";
-import { formatTime } from "../../messages/dates";
+import { formatMomentInline, formatTime } from "../../messages/dates";
 import { Button, Icon, Page, PublicShell } from "../../ui";
 import { ConnectionBanner } from "../call/Banners";
 import { DevicePickers } from "../call/DevicePickers";
@@ -14,7 +14,7 @@ import { Preview } from "../call/Preview";
 import { useCallState, useLocalView, useScreenAwake } from "../call/hooks";
 import { testId } from "../call/testId";
 
-export function Lobby({ session, me }: { session: CallSession; me: Me }): JSX.Element {
+export function Lobby({ session, me, startsAt }: { session: CallSession; me: Me; startsAt: string | null }): JSX.Element {
   const state = useCallState(session);
   const view = useLocalView(session.media);
   const [since] = useState(() => new Date().toISOString());
@@ -44,6 +44,9 @@ export function Lobby({ session, me }: { session: CallSession; me: Me }): JSX.El
               <p class="lobby__words" data-testid="lobby-status">
                 {words}
               </p>
+              {status === "planned" && startsAt !== null && (
+                <p data-testid="lobby-planned">{t("join.lobby.planned", { when: formatMomentInline(startsAt) })}</p>
+              )}
               {status !== null && <p class="small soft">{t("join.lobby.since", { time: formatTime(since) })}</p>}
             </div>
           </div>

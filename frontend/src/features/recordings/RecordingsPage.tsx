@@ -23,7 +23,7 @@ async function loadRows(clinician: boolean, signal: AbortSignal): Promise<Row[]>
     // Names are a comfort here: without them the list still stands.
     clinician ? api.consultations(signal).catch(() => []) : [],
   ]);
-  const names = new Map(consultations.map((one) => [one.id, one.patient.name]));
+  const names = new Map(consultations.map((one) => [one.id, one.patient?.name ?? null]));
   return recordings
     .map((recording) => ({ recording, patient: names.get(recording.consultation_id) ?? null }))
     .sort((a, b) => b.recording.requested_at.localeCompare(a.recording.requested_at));

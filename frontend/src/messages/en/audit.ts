@@ -1,7 +1,7 @@
 // Words of the audit log's page, in English. An event that is not listed here is shown by its stable name.
 export default {
   "audit.title": "Audit log",
-  "audit.intro": "Everything that happened here, in an order that cannot be changed afterwards. Your own searches are in it too.",
+  "audit.intro": "Everything that happened here, in the order in which it was written. Whatever is changed afterwards shows when the log is verified. Your own searches are in it too.",
   "audit.search.title": "Search",
   "audit.search.text": "Text",
   "audit.search.text_hint": "A name, an id, an event, a request number",

@@ -116,7 +116,7 @@ export default {
   "call.recording.requested.for": "Waiting for {names} to decide. Nothing is recorded yet.",
   "call.recording.requested.for_many": "Waiting for these people to decide: {names}. Nothing is recorded yet.",
   "call.recording.requested.me": "Waiting for your decision. Nothing is recorded yet.",
-  "call.recording.withdraw": "Withdraw my consent",
+  "call.recording.withdraw": "Stop and withdraw",
   "call.recording.stop": "Stop recording",
   "call.recording.cancel_request": "Cancel request",
   "call.recording.notice.refused": "The consultation is not recorded: {name} did not allow it. The consultation goes on as before.",

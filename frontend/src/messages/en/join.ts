@@ -30,6 +30,7 @@ export default {
   "join.lobby.told": "{name} has been told that you are here and will let you in.",
   "join.lobby.not_started_now": "{name} is not in the consultation yet. You will be let in from here; you need not do anything.",
   "join.lobby.connecting": "Connecting to the waiting room…",
+  "join.lobby.planned": "The consultation is planned for {when}.",
   "join.lobby.since": "Waiting since {time}",
   "join.lobby.hint": "Keep this page open. If it closes or reloads, open the same link again: your place is kept. You will hear a sound when you are let in.",
   "join.lobby.private": "Nobody sees or hears you here.",

@@ -42,6 +42,7 @@ export default {
   "patient.call_back": "Call-back number",
   "patient.call_back_hint": "Where you reach the patient if the call breaks off.",
   "patient.call_back_none": "None given",
+  "patient.missing": "Patient not on file",
   "patient.born": "born {date}",
   "patient.invalid.identifier": "Enter the patient's number.",
   "patient.invalid.name": "Enter the patient's name.",

@@ -1,7 +1,7 @@
 // Words of the audit log's page, in Spanish. An event that is not listed here is shown by its stable name.
 export default {
   "audit.title": "Registro de auditoría",
-  "audit.intro": "Todo lo que ha ocurrido aquí, en un orden que después no se puede cambiar. Sus propias búsquedas también constan.",
+  "audit.intro": "Todo lo que ha ocurrido aquí, en el orden en que se escribió. Lo que se cambie después se descubre al verificar el registro. Sus propias búsquedas también constan.",
   "audit.search.title": "Buscar",
   "audit.search.text": "Texto",
   "audit.search.text_hint": "Un nombre, un identificador, un suceso, un número de petición",

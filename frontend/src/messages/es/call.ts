@@ -116,7 +116,7 @@ export default {
   "call.recording.requested.for": "A la espera de que {names} decida. Todavía no se graba nada.",
   "call.recording.requested.for_many": "A la espera de que decidan estas personas: {names}. Todavía no se graba nada.",
   "call.recording.requested.me": "A la espera de su decisión. Todavía no se graba nada.",
-  "call.recording.withdraw": "Retirar mi consentimiento",
+  "call.recording.withdraw": "Detener y retirar",
   "call.recording.stop": "Detener la grabación",
   "call.recording.cancel_request": "Cancelar la petición",
   "call.recording.notice.refused": "La consulta no se graba: {name} no lo permitió. La consulta sigue como antes.",

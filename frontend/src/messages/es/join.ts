@@ -30,6 +30,7 @@ export default {
   "join.lobby.told": "{name} ya sabe que usted está aquí y le dejará pasar.",
   "join.lobby.not_started_now": "{name} todavía no está en la consulta. Se le dejará pasar desde aquí; no tiene que hacer nada.",
   "join.lobby.connecting": "Conectando con la sala de espera…",
+  "join.lobby.planned": "La consulta está prevista para {when}.",
   "join.lobby.since": "En espera desde las {time}",
   "join.lobby.hint": "Deje esta página abierta. Si se cierra o se recarga, abra el mismo enlace: su lugar está reservado. Oirá un sonido cuando le dejen pasar.",
   "join.lobby.private": "Aquí no le ve ni le oye nadie.",

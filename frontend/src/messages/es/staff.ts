@@ -42,6 +42,7 @@ export default {
   "patient.call_back": "Teléfono de contacto",
   "patient.call_back_hint": "Dónde localizar al paciente si se corta la llamada.",
   "patient.call_back_none": "No consta",
+  "patient.missing": "Paciente no registrado",
   "patient.born": "nacimiento: {date}",
   "patient.invalid.identifier": "Escriba el número de paciente.",
   "patient.invalid.name": "Escriba el nombre del paciente.",

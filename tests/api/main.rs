@@ -7,6 +7,7 @@
     clippy::too_many_lines,
     clippy::cast_precision_loss,
     clippy::cast_possible_truncation,
+    clippy::large_futures,
     missing_docs,
     reason = "a test or benchmark ends loudly, prints, and documents itself by its names"
 )]
@@ -17,6 +18,7 @@ mod consent;
 mod consultations;
 mod identity;
 mod invitations;
+mod media;
 mod signaling;
 mod storage;
 mod support;

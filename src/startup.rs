@@ -164,13 +164,24 @@ pub async fn open_services(config: &Config, public_origin: String, parts: Parts)
     });
     let mut demo_accounts = Vec::new();
     if config.demo {
-        for (username, display_name, role) in DEMO_ACCOUNTS {
-            let password = services.keys.demo_password(username)?;
-            services.ensure_account(username, display_name, role, Secret::new(password.clone())).await?;
-            demo_accounts.push(DemoAccount { role: role.as_str(), username, password });
-        }
+        // at the same time, because each costs a password hash
+        let [clinician, auditor, administrator] = DEMO_ACCOUNTS;
+        let (clinician, auditor, administrator) = Box::pin(async {
+            tokio::try_join!(demo_account(&services, clinician), demo_account(&services, auditor), demo_account(&services, administrator))
+        })
+        .await?;
+        demo_accounts.extend([clinician, auditor, administrator]);
     }
     Ok((services, demo_accounts))
+}
+
+async fn demo_account(
+    services: &Services,
+    (username, display_name, role): (&'static str, &str, AccountRole),
+) -> Result<DemoAccount, StartError> {
+    let password = services.keys.demo_password(username)?;
+    services.ensure_account(username, display_name, role, Secret::new(password.clone())).await?;
+    Ok(DemoAccount { role: role.as_str(), username, password })
 }
 
 /// A folder that only its owner can look into.

@@ -7,10 +7,13 @@ use crate::domain::time::Timestamp;
 use crate::http::problem::{Problem, ProblemBody};
 use crate::http::recordings::RecordingView;
 use crate::http::{Answer, State, caller};
+use actix_web::body::SizedStream;
 use actix_web::http::StatusCode;
 use actix_web::http::header::{self, ByteRangeSpec, Header, Range};
 use actix_web::{HttpRequest, HttpResponse, web};
+use futures_util::{StreamExt, stream};
 use serde::Serialize;
+use std::io;
 use utoipa::ToSchema;
 
 /// About how many bytes are opened for one request; a player asks again for more.
@@ -80,24 +83,32 @@ pub async fn open(request: HttpRequest, state: web::Data<State>, id: web::Path<R
 }
 
 /// A range of one presentation's WebM file.
-#[utoipa::path(get, path = "/api/v1/playbacks/{id}/media/{index}", tag = "Recordings", params(("id" = String, Path), ("index" = usize, Path)), responses((status = 206, description = "WebM"), (status = 404, body = ProblemBody), (status = 416, body = ProblemBody)))]
+#[utoipa::path(get, path = "/api/v1/playbacks/{id}/media/{index}", tag = "Recordings", params(("id" = String, Path), ("index" = usize, Path)), responses((status = 200, description = "WebM"), (status = 206, description = "A range of it"), (status = 404, body = ProblemBody), (status = 416, body = ProblemBody)))]
 pub async fn media(request: HttpRequest, state: web::Data<State>, path: web::Path<(PlaybackId, usize)>) -> Answer {
     let (caller, _) = caller::staff(&request, &state).await?;
     let (id, index) = *path;
     let file = state.services.media_file(&caller, id, index).await?;
     let length = file.length();
+    let ranged = request.headers().contains_key(header::RANGE);
     let (start, last) = wanted(&request, length)?;
     let end = (last + 1).min(file.good_end(start, STEP));
-    let bytes = state.services.read_media(&caller, file, start..end).await?;
-    let mut answer = HttpResponse::build(if start == 0 && end == length { StatusCode::OK } else { StatusCode::PARTIAL_CONTENT });
-    if end - start < length {
-        answer.insert_header((header::CONTENT_RANGE, format!("bytes {start}-{}/{length}", end - 1)));
+    // the first step is opened before anything is answered: what does not verify is refused, not cut off
+    let bytes = state.services.read_media(&caller, file.clone(), start..end).await?;
+    let mut answer = HttpResponse::build(if ranged { StatusCode::PARTIAL_CONTENT } else { StatusCode::OK });
+    answer.insert_header((header::CONTENT_TYPE, WEBM)).insert_header((header::ACCEPT_RANGES, "bytes"));
+    if ranged {
+        return Ok(answer.insert_header((header::CONTENT_RANGE, format!("bytes {start}-{}/{length}", end - 1))).body(bytes));
     }
-    Ok(answer
-        .insert_header((header::CONTENT_TYPE, WEBM))
-        .insert_header((header::ACCEPT_RANGES, "bytes"))
-        .insert_header((header::CACHE_CONTROL, "no-store"))
-        .body(bytes))
+    let rest = stream::unfold((state, caller, file, end), |(state, caller, file, at)| async move {
+        if at >= file.length() {
+            return None;
+        }
+        let end = file.good_end(at, STEP);
+        let read = state.services.read_media(&caller, file.clone(), at..end).await;
+        Some((read.map(web::Bytes::from).map_err(|e| io::Error::other(e.to_string())), (state, caller, file, end)))
+    });
+    let whole = stream::once(async move { Ok(web::Bytes::from(bytes)) }).chain(rest);
+    Ok(answer.body(SizedStream::new(length, Box::pin(whole))))
 }
 
 /// First and last byte that the request asks for. What cannot be read as one range is answered from the start.

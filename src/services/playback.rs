@@ -20,6 +20,7 @@ use crate::storage::recordings::{self, Playback, StoredPart};
 use crate::storage::{consultations, participants};
 use std::collections::{BTreeMap, BTreeSet};
 use std::ops::Range;
+use std::sync::Arc;
 use std::time::Duration;
 use zeroize::Zeroizing;
 
@@ -54,8 +55,11 @@ pub struct Viewing {
     pub presented: Vec<Presented>,
 }
 
-/// One virtual WebM file of a viewing, ready to be read by ranges.
-pub struct MediaFile {
+/// One virtual WebM file of a viewing, ready to be read by ranges. Cheap to clone.
+#[derive(Clone)]
+pub struct MediaFile(Arc<Laid>);
+
+struct Laid {
     presentation: Presentation,
     audio: Vec<SealedPart>,
     video: Vec<SealedPart>,
@@ -226,39 +230,39 @@ impl MediaFile {
         let layouts = |parts: &[SealedPart]| parts.iter().map(|part| layout(&part.manifest)).collect::<Vec<_>>();
         let pictures = dimensions.map(|dimensions| VideoLayout { dimensions, parts: layouts(&video) });
         let presentation = Presentation::new(&layouts(&audio), pictures.as_ref(), duration_ms).map_err(|_| ServiceError::Integrity)?;
-        Ok(Self { presentation, audio, video })
+        Ok(Self(Arc::new(Laid { presentation, audio, video })))
     }
 
     /// Bytes of the whole file.
     #[must_use]
-    pub const fn length(&self) -> u64 {
-        self.presentation.len()
+    pub fn length(&self) -> u64 {
+        self.0.presentation.len()
     }
 
     /// Where a read from `offset` best ends: about `wanted` bytes on, at a boundary that opens no chunk twice.
     #[must_use]
     pub fn good_end(&self, offset: u64, wanted: u64) -> u64 {
         let target = offset.saturating_add(wanted).min(self.length());
-        let mut end = self.presentation.boundary_after(offset);
+        let mut end = self.0.presentation.boundary_after(offset);
         while end < target {
-            end = self.presentation.boundary_after(end);
+            end = self.0.presentation.boundary_after(end);
         }
         end
     }
 
     fn recording(&self) -> Option<crate::domain::id::RecordingId> {
-        self.audio.iter().chain(&self.video).next().map(|part| part.manifest.identity.binding.recording)
+        self.0.audio.iter().chain(&self.0.video).next().map(|part| part.manifest.identity.binding.recording)
     }
 
     fn read(&self, files: &dyn PartStore, range: Range<u64>) -> Result<Vec<u8>, String> {
         let mut opened: BTreeMap<ChunkRef, Zeroizing<Vec<u8>>> = BTreeMap::new();
-        let read = self.presentation.read(range, |wanted: ChunkRef| -> Result<Zeroizing<Vec<u8>>, String> {
+        let read = self.0.presentation.read(range, |wanted: ChunkRef| -> Result<Zeroizing<Vec<u8>>, String> {
             if let Some(chunk) = opened.remove(&wanted) {
                 return Ok(chunk);
             }
             let parts = match wanted.medium {
-                Medium::Audio => &self.audio,
-                Medium::Video => &self.video,
+                Medium::Audio => &self.0.audio,
+                Medium::Video => &self.0.video,
             };
             let part = parts.get(wanted.part).ok_or("no such part")?;
             let number = wanted.chunk as u64;

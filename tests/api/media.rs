@@ -15,6 +15,7 @@ use rtc::rtp_transceiver::rtp_sender::{
 };
 use rtc::rtp_transceiver::{RTCRtpTransceiverDirection, RTCRtpTransceiverInit};
 use serde_json::json;
+use sqlx::Connection;
 use std::sync::Arc;
 use std::time::Duration;
 use tokio::sync::{mpsc, watch};
@@ -227,6 +228,29 @@ on_both_engines! {
             assert_eq!(answer.status().as_u16(), 206);
             assert_eq!(answer.bytes().await.expect("bytes").as_ref(), [0x1a, 0x45, 0xdf, 0xa3], "a WebM file begins");
         }
+        let url = format!("{}{}", server.origin, viewing.body["presentations"][0]["url"].as_str().expect("url"));
+        let whole = visit.clinician.client.get(&url).send().await.expect("answer");
+        assert_eq!(whole.status().as_u16(), 200);
+        let length = whole.content_length().expect("a length");
+        assert_eq!(whole.bytes().await.expect("bytes").len() as u64, length);
+        let tail = visit.clinician.client.get(&url).header("Range", "bytes=-10").send().await.expect("answer");
+        assert_eq!(tail.headers()["content-range"], format!("bytes {}-{}/{length}", length - 10, length - 1));
+        let beyond = visit.clinician.client.get(&url).header("Range", format!("bytes={length}-")).send().await.expect("answer");
+        assert_eq!(beyond.status().as_u16(), 416);
+        let ben = Browser::signed_in(server, "ben").await.client.get(&url).send().await.expect("answer");
+        assert_eq!(ben.status().as_u16(), 404, "a viewing is its viewer's alone");
+
+        // another patient's key in its place opens nothing
+        let other = Visit::of(server, "ben").await;
+        let swap = "UPDATE subject_keys SET content_key = (SELECT o.content_key FROM subject_keys o WHERE o.subject_id <> subject_keys.subject_id LIMIT 1)";
+        if server.database.starts_with("sqlite:") {
+            sqlx::query(swap).execute(&mut sqlx::SqliteConnection::connect(&server.database).await.expect("database")).await.expect("swapped");
+        } else {
+            sqlx::query(swap).execute(&mut sqlx::PgConnection::connect(&server.database).await.expect("database")).await.expect("swapped");
+        }
+        let refused = crate::support::people::send(visit.clinician.client.get(&url)).await;
+        refused.refused(500, "INTEGRITY");
+        drop(other);
         for caller in [ana, guest] {
             let _ = caller.connection.close().await;
         }

@@ -162,3 +162,43 @@ fn both_engines_have_the_same_migrations() {
     assert!(!names("sqlite").is_empty());
     assert_eq!(names("sqlite"), names("postgres"));
 }
+
+/// `policies/controls.toml` says which test shows each control: a name that no test has is a claim that nothing shows.
+#[test]
+fn every_control_names_tests_that_exist() {
+    let root = Path::new(ROOT);
+    let controls: toml::Table = fs::read_to_string(root.join("policies/controls.toml")).expect("controls").parse().expect("TOML");
+    let all = |folder: &str, ending: &str| {
+        let mut text = String::new();
+        let mut folders = vec![root.join(folder)];
+        while let Some(current) = folders.pop() {
+            for item in fs::read_dir(current).expect("folder") {
+                let path = item.expect("item").path();
+                if path.is_dir() {
+                    folders.push(path);
+                } else if path.extension().is_some_and(|e| e == ending) {
+                    text.push_str(&fs::read_to_string(&path).expect("source"));
+                }
+            }
+        }
+        text
+    };
+    let (server, outside, browsers) = (all("src", "rs"), all("tests", "rs"), all("frontend/e2e", "mjs"));
+    let rows = controls["control"].as_array().expect("rows");
+    assert!(rows.len() > 20);
+    for row in rows {
+        let shown_by = row["shown_by"].as_array().expect("shown_by");
+        assert!(!shown_by.is_empty(), "{} is shown by nothing", row["id"]);
+        for test in shown_by {
+            let test = test.as_str().expect("a name");
+            let found = if let Some(title) = test.strip_prefix("e2e: ") {
+                browsers.contains(&format!("\"{title}\""))
+            } else {
+                let function = format!("fn {}(", test.rsplit("::").next().expect("a name"));
+                let outer = test.starts_with("api::") || test.starts_with("architecture::");
+                if outer { outside.contains(&function) } else { server.contains(&function) }
+            };
+            assert!(found, "{} names a test that does not exist: {test}", row["id"]);
+        }
+    }
+}

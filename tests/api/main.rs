@@ -14,6 +14,7 @@
 
 mod audit;
 mod bad_input;
+mod cli;
 mod consent;
 mod consultations;
 mod identity;

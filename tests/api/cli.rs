@@ -1,0 +1,83 @@
+//! The program's other commands, run as an operator runs them.
+
+use crate::support::people::Browser;
+use crate::support::server::run_on;
+use serde_json::json;
+use std::fs;
+use std::io::Write;
+use std::path::Path;
+use std::process::{Command, Output, Stdio};
+
+fn bedside(arguments: &[&str], input: &str) -> Output {
+    let mut child = Command::new(env!("CARGO_BIN_EXE_bedside"))
+        .args(arguments)
+        .env_remove("BEDSIDE_CONFIG")
+        .stdin(Stdio::piped())
+        .stdout(Stdio::piped())
+        .stderr(Stdio::piped())
+        .spawn()
+        .expect("the program starts");
+    // a program that refuses its arguments may have ended before it reads
+    let _ = child.stdin.take().expect("input").write_all(input.as_bytes());
+    child.wait_with_output().expect("the program ends")
+}
+
+fn text(bytes: &[u8]) -> String {
+    String::from_utf8_lossy(bytes).into_owned()
+}
+
+#[test]
+fn an_account_made_at_the_machine_can_sign_in_and_a_short_password_cannot_be_given() {
+    let folder = tempfile::tempdir().expect("folder");
+    let database = format!("sqlite:{}", folder.path().join("data/bedside.db").display());
+    let keys = folder.path().join("keys").display().to_string();
+    let add = |password: &str, role: &str| {
+        let arguments = ["user", "add", "Nora", "--name", "Dr. Nora Berg", "--role", role, "--database", &database, "--keys", &keys];
+        bedside(&arguments, &format!("{password}\n"))
+    };
+    let short = add("too short", "clinician");
+    assert!(!short.status.success() && text(&short.stderr).contains("at least 15 characters"), "{}", text(&short.stderr));
+    let unknown = add("long enough to be good", "king");
+    assert!(!unknown.status.success() && text(&unknown.stderr).contains("clinician, auditor or administrator"));
+    let made = add("long enough to be good", "clinician");
+    assert!(made.status.success(), "{}", text(&made.stderr));
+    assert!(!text(&made.stdout).contains("long enough"));
+    run_on(folder.path(), &database, async |server| {
+        let browser = Browser::new(server);
+        browser.post("/sign-in", json!({"username": "nora", "password": "long enough to be good"})).await.expect(200);
+    });
+}
+
+#[test]
+fn policies_are_checked_and_a_change_waits_until_it_is_accepted() {
+    let folder = tempfile::tempdir().expect("folder");
+    let shipped = Path::new(env!("CARGO_MANIFEST_DIR")).join("policies");
+    let good = bedside(&["policy", "check", &shipped.display().to_string()], "");
+    assert!(good.status.success() && text(&good.stdout).contains("Digest"), "{}", text(&good.stderr));
+    let bad = folder.path().join("bad");
+    fs::create_dir(&bad).expect("folder");
+    fs::write(bad.join("retention.toml"), "nonsense").expect("file");
+    let refused = bedside(&["policy", "check", &bad.display().to_string()], "");
+    assert!(!refused.status.success() && !text(&refused.stderr).is_empty());
+    let database = format!("sqlite:{}", folder.path().join("data/bedside.db").display());
+    let keys = folder.path().join("keys").display().to_string();
+    let accepted =
+        bedside(&["policy", "accept", "--database", &database, "--keys", &keys, "--policies", &shipped.display().to_string()], "");
+    assert!(accepted.status.success() && text(&accepted.stdout).starts_with("In force: "), "{}", text(&accepted.stderr));
+}
+
+#[test]
+fn what_must_not_be_served_is_not() {
+    for arguments in [
+        &["serve", "--demo", "--listen", "0.0.0.0:0"][..],
+        &["serve", "--demo", "--media-listen", "0.0.0.0:0"][..],
+        &["serve", "--public-origin", "http://calls.example"][..],
+        &["serve", "--database", "mysql:x", "--keys", "/proc/nonexistent/keys"][..],
+        &["audit", "verify", "/nonexistent"][..],
+        &["audit", "verify", concat!(env!("CARGO_MANIFEST_DIR"), "/Cargo.toml")][..],
+    ] {
+        let refused = bedside(arguments, "");
+        assert!(!refused.status.success(), "{arguments:?}");
+        assert!(text(&refused.stderr).contains("bedside: "), "{arguments:?}: {}", text(&refused.stderr));
+    }
+}

@@ -30,6 +30,7 @@ use std::net::{SocketAddr, TcpListener};
 use std::path::Path;
 use std::sync::{Arc, RwLock};
 use std::time::{SystemTime, UNIX_EPOCH};
+use tokio::sync::broadcast;
 use tokio::sync::mpsc::unbounded_channel;
 
 /// The server could not be built.
@@ -155,6 +156,7 @@ pub async fn open_services(config: &Config, public_origin: String, parts: Parts)
         throttle: Throttle::default(),
         policy: RwLock::new(policy),
         events: Arc::new(Events::default()),
+        ended_sessions: broadcast::channel(64).0,
         settings: Settings { clinic_name: config.clinic_name.clone(), public_origin, demo: config.demo },
         database,
         entropy,

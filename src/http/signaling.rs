@@ -13,6 +13,7 @@ use actix_web::{HttpRequest, rt, web};
 use actix_ws::{CloseCode, CloseReason, Message, MessageStream, Session};
 use futures_util::StreamExt;
 use std::time::{Duration, Instant};
+use tokio::sync::broadcast::error::RecvError;
 use tokio::sync::mpsc::{UnboundedReceiver, unbounded_channel};
 
 /// The first message must come within this.
@@ -114,8 +115,15 @@ async fn talk(
     let mut pings = rt::time::interval(PING);
     let mut heard = Instant::now();
     let mut second = (Instant::now(), 0_u32);
+    let mut ended = state.services.ended_sessions.subscribe();
     loop {
         tokio::select! {
+            session = ended.recv() => match (session, own.actor) {
+                (Ok(ended), Actor::Account { session, .. }) if ended == session => return Some(Close::Refused),
+                // too many ended at once to be told of each: look for oneself
+                (Err(RecvError::Lagged(_)), _) if !state.services.still_good(own).await => return Some(Close::Refused),
+                _ => {}
+            },
             out = outgoing.recv() => match out {
                 Some(Outgoing::Message(message)) => {
                     let Ok(text) = serde_json::to_string(&message) else { return None };

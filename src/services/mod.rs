@@ -24,7 +24,7 @@ use crate::crypto::password::Passwords;
 use crate::crypto::signing::LogSigner;
 use crate::domain::access::Caller;
 use crate::domain::audit::{Entry, Event};
-use crate::domain::id::{ConsultationId, EntryId, uuid_v7};
+use crate::domain::id::{ConsultationId, EntryId, SignInSessionId, uuid_v7};
 use crate::domain::time::{Clock, Timestamp};
 use crate::policy::bundle::Bundle;
 use crate::services::error::ServiceError;
@@ -35,6 +35,7 @@ use crate::storage::database::{Database, WriteTx};
 use crate::storage::error::StorageError;
 use crate::storage::recording_files::RecordingFiles;
 use std::sync::{Arc, RwLock};
+use tokio::sync::broadcast;
 use uuid::Uuid;
 
 /// What an installation is called and how long things last in it.
@@ -83,6 +84,8 @@ pub struct Services {
     pub events: Arc<Events>,
     /// Names and durations.
     pub settings: Settings,
+    /// Sign-in sessions as they end, for the connections that live on them.
+    pub ended_sessions: broadcast::Sender<SignInSessionId>,
     /// When staff were last active, by sign-in session.
     pub(crate) activity: sign_in::Activity,
 }

@@ -116,7 +116,10 @@ impl Services {
         let mut tx = self.database.begin().await?;
         sign_in_sessions::end(tx.tx(), session, self.now()).await?;
         let entry = self.entry(Event::SignedOut, caller)?.about("sign_in_session", session);
-        self.commit(tx, entry).await
+        self.commit(tx, entry).await?;
+        // nobody may be listening: most sessions have no open connection
+        let _ = self.ended_sessions.send(session);
+        Ok(())
     }
 
     /// Who a staff cookie stands for. A request that a page makes by itself (`unattended`) does not keep the session alive.

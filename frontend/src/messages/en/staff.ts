@@ -38,7 +38,7 @@ export default {
   "patient.name": "Name",
   "patient.birth_date": "Date of birth",
   "patient.language": "Language",
-  "patient.language_hint": "The patient's pages appear in this language where it is available; today English and Spanish.",
+  "patient.language_hint": "The language you speak with the patient. Their pages follow their browser and can be switched.",
   "patient.call_back": "Call-back number",
   "patient.call_back_hint": "Where you reach the patient if the call breaks off.",
   "patient.call_back_none": "None given",

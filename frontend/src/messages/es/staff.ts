@@ -38,7 +38,7 @@ export default {
   "patient.name": "Nombre",
   "patient.birth_date": "Fecha de nacimiento",
   "patient.language": "Idioma",
-  "patient.language_hint": "Las páginas del paciente aparecen en este idioma cuando está disponible; hoy, inglés y español.",
+  "patient.language_hint": "El idioma en que habla con el paciente. Sus páginas siguen el de su navegador y se pueden cambiar.",
   "patient.call_back": "Teléfono de contacto",
   "patient.call_back_hint": "Dónde localizar al paciente si se corta la llamada.",
   "patient.call_back_none": "No consta",

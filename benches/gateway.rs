@@ -116,7 +116,7 @@ fn measure(calls: usize) -> Result<()> {
     let id = |index: usize| PeerId(uuid::Uuid::from_u128(index as u128 + 1));
     for index in 0..calls * 2 {
         let offer: String = serde_json::from_str(&next()?)?;
-        let answer = runtime.block_on(plane.connect(id(index), offer))?;
+        let answer = runtime.block_on(plane.connect(id(index), offer, [true; 3]))?;
         plane.route(id(index), [Some(id(index ^ 1)), None, None]);
         writeln!(to, "{}", serde_json::to_string(&answer)?)?;
     }

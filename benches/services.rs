@@ -22,6 +22,7 @@ use bedside::domain::access::{AccountRole, Actor, Caller, Resource};
 use bedside::domain::audit::{Entry, Event};
 use bedside::domain::id::{AccountId, ConsultationId, EntryId, PartId, RecordingId, SignInSessionId, uuid_v7};
 use bedside::domain::time::Clock;
+use bedside::domain::time::Timestamp;
 use bedside::policy::bundle::{Bundle, Files};
 use bedside::services::sequencer::Sequencer;
 use bedside::startup::SystemClock;
@@ -117,8 +118,13 @@ fn sealing() -> Result<(), Box<dyn Error>> {
 fn decisions() -> Result<(), Box<dyn Error>> {
     let bundle = Bundle::check(Files::shipped()?)?;
     let id = Uuid::from_u128(1);
-    let actor = Actor::Account { id: AccountId::from_uuid(id), role: AccountRole::Clinician, session: SignInSessionId::from_uuid(id) };
-    let resource = Resource::Consultation { id: ConsultationId::from_uuid(id), practitioner: AccountId::from_uuid(id) };
+    let actor = Actor::Account {
+        id: AccountId::from_uuid(id),
+        role: AccountRole::Clinician,
+        session: SignInSessionId::from_uuid(id),
+        proved_at: Timestamp::from_micros(0),
+    };
+    let resource = Resource::Consultation { id: ConsultationId::from_uuid(id), practitioner: AccountId::from_uuid(id), emergency: None };
     let mut times: Vec<Duration> = (0..20_000)
         .map(|_| {
             let began = Instant::now();

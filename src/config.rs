@@ -1,5 +1,7 @@
 //! What an operator can set: a TOML file, over which environment and command line go. An unknown key is an error.
 
+use crate::crypto::password::Cost;
+use crate::identity::provider::ProviderConfig;
 use serde::Deserialize;
 use std::fs;
 use std::net::{IpAddr, Ipv4Addr, SocketAddr};
@@ -27,6 +29,12 @@ pub enum ConfigError {
     /// Cookies and media permissions need a secure origin.
     #[error("public_origin must be https://host[:port], or http:// on localhost; {0} is neither")]
     Origin(String),
+    /// Hashes that are too cheap protect nothing.
+    #[error("passwords: memory_kib must be at least 19456 (with passes at least 2) or 47104, and pepper_version 1 to 100")]
+    Passwords,
+    /// Two providers of one name.
+    #[error("provider {0} is there twice")]
+    ProviderTwice(String),
     /// The demo must not be reachable from elsewhere.
     #[error("--demo listens on loopback only; {0} can be reached from elsewhere")]
     DemoReachable(IpAddr),
@@ -54,6 +62,11 @@ pub struct Config {
     pub keys: PathBuf,
     /// Folder of policy files; without it the ones the program was built with.
     pub policies: Option<PathBuf>,
+    /// How passwords are hashed.
+    pub passwords: PasswordConfig,
+    /// Identity providers that staff may sign in through.
+    #[serde(rename = "provider")]
+    pub providers: Vec<ProviderConfig>,
     /// Log as JSON.
     pub log_json: bool,
     /// Threads for pages.
@@ -62,6 +75,27 @@ pub struct Config {
     #[serde(skip)]
     pub demo: bool,
 }
+
+/// How passwords are hashed. A change takes effect for each account when its owner next signs in.
+#[derive(Debug, Clone, Deserialize)]
+#[serde(deny_unknown_fields, default)]
+pub struct PasswordConfig {
+    /// Memory of argon2id in KiB; at least 19456.
+    pub memory_kib: u32,
+    /// Passes over it.
+    pub passes: u32,
+    /// The newest pepper. Count it up to have new hashes made under a new one; never down.
+    pub pepper_version: u32,
+}
+
+impl Default for PasswordConfig {
+    fn default() -> Self {
+        Self { memory_kib: Cost::STANDARD.memory_kib, passes: Cost::STANDARD.passes, pepper_version: 1 }
+    }
+}
+
+/// OWASP's least memory for argon2id, which then wants two passes.
+const LEAST_MEMORY_KIB: u32 = 19 * 1024;
 
 impl Default for Config {
     fn default() -> Self {
@@ -75,6 +109,8 @@ impl Default for Config {
             recordings: PathBuf::from("data/recordings"),
             keys: PathBuf::from("data/keys"),
             policies: None,
+            passwords: PasswordConfig::default(),
+            providers: Vec::new(),
             log_json: false,
             workers: 2,
             demo: false,
@@ -121,6 +157,16 @@ impl Config {
             let secure = origin.strip_prefix("https://").is_some_and(|host| !host.is_empty() && !host.contains(['/', '@', ' ', '?', '#']));
             if !plain_local && !secure {
                 return Err(ConfigError::Origin(origin.clone()));
+            }
+        }
+        let PasswordConfig { memory_kib, passes, pepper_version } = self.passwords;
+        let dear = memory_kib >= LEAST_MEMORY_KIB && (passes >= 2 || memory_kib >= Cost::STANDARD.memory_kib) && passes >= 1;
+        if !dear || !(1..=100).contains(&pepper_version) {
+            return Err(ConfigError::Passwords);
+        }
+        for (n, provider) in self.providers.iter().enumerate() {
+            if self.providers[..n].iter().any(|other| other.id == provider.id || other.issuer == provider.issuer) {
+                return Err(ConfigError::ProviderTwice(provider.id.clone()));
             }
         }
         let reachable = [self.listen.ip(), self.media_listen.ip()].into_iter().find(|ip| !ip.is_loopback());

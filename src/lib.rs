@@ -1,6 +1,6 @@
 //! Bedside: a telehealth session server in one binary.
 //!
-//! The floors, each of which imports only from those below: [`domain`]; [`crypto`]; [`media`], [`policy`] and [`storage`]; [`services`];
+//! The floors, each of which imports only from those below: [`domain`]; [`crypto`]; [`identity`], [`media`], [`policy`] and [`storage`]; [`services`];
 //! [`gateway`]; [`http`]; [`cli`] with [`config`], [`telemetry`] and [`startup`]. `tests/architecture.rs` holds them to it.
 
 pub mod cli;
@@ -9,6 +9,7 @@ pub mod crypto;
 pub mod domain;
 pub mod gateway;
 pub mod http;
+pub mod identity;
 pub mod media;
 pub mod policy;
 pub mod services;

@@ -3,7 +3,7 @@
 use crate::config::{Config, ConfigError};
 use crate::crypto::entropy::{Entropy, SystemEntropy};
 use crate::crypto::key_ring::{KeyError, KeyRing, LocalKeyFile};
-use crate::crypto::password::{Cost, PasswordError, Passwords};
+use crate::crypto::password::{Cost, PasswordError, Passwords, Peppers};
 use crate::crypto::signing::{CheckpointError, LogSigner};
 use crate::domain::access::{AccountRole, Caller};
 use crate::domain::audit::Event;
@@ -13,17 +13,22 @@ use crate::gateway::conductor::Gateway;
 use crate::gateway::media::{MediaConfig, MediaError, MediaPlane};
 use crate::gateway::recording::recover_unfinished;
 use crate::http::{State, serve};
+use crate::identity::passkeys::Passkeys;
+use crate::identity::provider::{Provider, ProviderError};
 use crate::policy::bundle::{Bundle, BundleError, Files};
+use crate::services::ceremonies::Ceremonies;
 use crate::services::error::ServiceError;
 use crate::services::events::Events;
 use crate::services::policies::bring_into_force;
 use crate::services::sequencer::Sequencer;
 use crate::services::sign_in::Activity;
+use crate::services::sign_in_sessions::watch_ended_sessions;
 use crate::services::throttle::Throttle;
 use crate::services::{Services, Settings};
 use crate::storage::database::Database;
 use crate::storage::error::StorageError;
 use crate::storage::recording_files::RecordingFiles;
+use futures_util::future::try_join_all;
 use std::fs;
 use std::io;
 use std::net::{SocketAddr, TcpListener};
@@ -53,6 +58,9 @@ pub enum StartError {
     /// Passwords.
     #[error(transparent)]
     Passwords(#[from] PasswordError),
+    /// Identity providers.
+    #[error(transparent)]
+    Providers(#[from] ProviderError),
     /// The signing key.
     #[error(transparent)]
     Signing(#[from] CheckpointError),
@@ -85,15 +93,15 @@ impl Clock for SystemClock {
 pub struct Parts {
     /// The clock.
     pub clock: Arc<dyn Clock>,
-    /// What a password hash costs.
-    pub password_cost: Cost,
+    /// What a password hash costs, in the place of what is configured.
+    pub password_cost: Option<Cost>,
     /// Whether changed policy files come into force at once.
     pub accept_policies: bool,
 }
 
 impl Default for Parts {
     fn default() -> Self {
-        Self { clock: Arc::new(SystemClock), password_cost: Cost::STANDARD, accept_policies: false }
+        Self { clock: Arc::new(SystemClock), password_cost: None, accept_policies: false }
     }
 }
 
@@ -107,9 +115,11 @@ pub struct DemoAccount {
     pub password: String,
 }
 
-const DEMO_ACCOUNTS: [(&str, &str, AccountRole); 3] = [
+const DEMO_ACCOUNTS: [(&str, &str, AccountRole); 5] = [
     ("clinician", "Dr. Ana Ruiz", AccountRole::Clinician),
+    ("scheduler", "Tom Lindqvist", AccountRole::Scheduler),
     ("auditor", "Jonas Weber", AccountRole::Auditor),
+    ("records", "Ines Moreau", AccountRole::RecordsOfficer),
     ("administrator", "Mira Patel", AccountRole::Administrator),
 ];
 
@@ -136,6 +146,7 @@ pub async fn open_services(config: &Config, public_origin: String, parts: Parts)
     let signer = Arc::new(LogSigner::new(&format!("{}/audit", host.split(':').next().unwrap_or(host)), &*keys.signing_seed()?)?);
     let files = match &config.policies {
         Some(folder) => Files::read(folder)?,
+        None if config.demo => Files::demo()?,
         None => Files::shipped()?,
     };
     if let Some(path) = config.database.strip_prefix("sqlite:") {
@@ -147,9 +158,23 @@ pub async fn open_services(config: &Config, public_origin: String, parts: Parts)
     let policy =
         bring_into_force(&database, proposed, config.demo || parts.accept_policies, parts.clock.as_ref(), entropy.as_ref()).await?;
     let sequencer = Sequencer::start(database.clone(), Arc::clone(&signer), Arc::clone(&parts.clock));
-    let parallel = std::thread::available_parallelism().map_or(1, std::num::NonZero::get);
+    // half of the cores: whoever is signed in must not wait for those who try passwords
+    let parallel = std::thread::available_parallelism().map_or(1, |cores| (cores.get() / 2).max(1));
+    let cost = parts.password_cost.unwrap_or(Cost { memory_kib: config.passwords.memory_kib, passes: config.passwords.passes });
+    let peppers = Peppers::new(keys.peppers(config.passwords.pepper_version)?);
+    let passkeys = match Passkeys::new(&public_origin, &config.clinic_name) {
+        Ok(passkeys) => Some(passkeys),
+        Err(error) => {
+            tracing::warn!(%error, "staff cannot use passkeys");
+            None
+        }
+    };
+    let providers = config.providers.iter().map(|one| Provider::new(one.clone(), &public_origin)).collect::<Result<Vec<_>, _>>()?;
     let services = Arc::new(Services {
-        passwords: Passwords::new(parts.password_cost, parallel, entropy.as_ref())?,
+        passwords: Passwords::new(cost, parallel, peppers, entropy.as_ref())?,
+        passkeys,
+        providers,
+        ceremonies: Ceremonies::default(),
         files: RecordingFiles::new(&config.recordings),
         activity: Activity::new(parts.clock.now()),
         clock: parts.clock,
@@ -167,12 +192,7 @@ pub async fn open_services(config: &Config, public_origin: String, parts: Parts)
     let mut demo_accounts = Vec::new();
     if config.demo {
         // at the same time, because each costs a password hash
-        let [clinician, auditor, administrator] = DEMO_ACCOUNTS;
-        let (clinician, auditor, administrator) = Box::pin(async {
-            tokio::try_join!(demo_account(&services, clinician), demo_account(&services, auditor), demo_account(&services, administrator))
-        })
-        .await?;
-        demo_accounts.extend([clinician, auditor, administrator]);
+        demo_accounts = Box::pin(try_join_all(DEMO_ACCOUNTS.map(|account| demo_account(&services, account)))).await?;
     }
     Ok((services, demo_accounts))
 }
@@ -211,6 +231,7 @@ impl Application {
         let media = MediaPlane::start(MediaConfig { bind: config.media_listen, advertise: config.media_advertise.clone() }, media_events)?;
         let media_address = media.local_addr();
         recover_unfinished(&services).await;
+        watch_ended_sessions(&services);
         let gateway = Arc::new(Gateway::start(Arc::clone(&services), media, events));
         let state = State { services: Arc::clone(&services), gateway: Arc::clone(&gateway) };
         let server = serve(state, listener, config.workers).map_err(|error| StartError::Io { what: "serving".to_owned(), error })?;

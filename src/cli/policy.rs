@@ -16,6 +16,11 @@ pub enum Policy {
         /// The folder.
         folder: PathBuf,
     },
+    /// Print operation × role of the policies as a page in Markdown.
+    Roles {
+        /// The folder; without it the policies the program was built with.
+        folder: Option<PathBuf>,
+    },
     /// Bring the policy files into force, on the record. A running server obeys them from its next start.
     Accept {
         /// Where things are.
@@ -30,6 +35,11 @@ impl Policy {
             Self::Check { folder } => {
                 let bundle = Bundle::check(Files::read(&folder).map_err(|e| e.to_string())?).map_err(|e| e.to_string())?;
                 writeln!(io::stdout(), "{}: complete.\nDigest {}", folder.display(), bundle.digest()).map_err(|e| e.to_string())
+            }
+            Self::Roles { folder } => {
+                let files = folder.map_or_else(Files::shipped, |folder| Files::read(&folder)).map_err(|e| e.to_string())?;
+                let bundle = Bundle::check(files).map_err(|e| e.to_string())?;
+                write!(io::stdout(), "{}", bundle.access().roles_page()).map_err(|e| e.to_string())
             }
             Self::Accept { settings } => {
                 let config = settings.over(Config::default())?;

@@ -6,6 +6,8 @@
 use crate::crypto::digest::hex;
 use crate::crypto::entropy::{Entropy, EntropyError};
 use crate::crypto::envelope::{OpenError, SecretKey, WrappedKey, unwrap, wrap};
+use crate::crypto::one_time_code::normalised;
+use crate::domain::secret::Secret;
 use base64::Engine;
 use base64::engine::general_purpose::{STANDARD, URL_SAFE_NO_PAD};
 use hkdf::Hkdf;
@@ -169,6 +171,34 @@ impl KeyRing {
         let mut mac = <Hmac<Sha256> as KeyInit>::new_from_slice(key.as_slice()).map_err(|_| KeyError::Malformed)?;
         mac.update(word.as_bytes());
         Ok(hex(&mac.finalize().into_bytes()[..16]))
+    }
+
+    /// The stored form of a one-time code that belongs to `owner`: a keyed hash, because a short code could be guessed from a plain one.
+    ///
+    /// # Errors
+    /// See [`KeyError`].
+    pub fn code_hash(&self, owner: &str, code: &Secret) -> Result<String, KeyError> {
+        let key = self.expand(1, "one-time-code")?;
+        let mut mac = <Hmac<Sha256> as KeyInit>::new_from_slice(key.as_slice()).map_err(|_| KeyError::Malformed)?;
+        mac.update(format!("{owner}/").as_bytes());
+        mac.update(normalised(code).expose().as_bytes());
+        Ok(hex(&mac.finalize().into_bytes()))
+    }
+
+    /// The peppers of passwords, version 1 up to `versions`.
+    ///
+    /// # Errors
+    /// See [`KeyError`].
+    pub fn peppers(&self, versions: u32) -> Result<Vec<Zeroizing<[u8; 32]>>, KeyError> {
+        (1..=versions.max(1)).map(|version| self.expand(1, &format!("password-pepper/{version}"))).collect()
+    }
+
+    /// The key that seals what belongs to staff accounts, such as the secrets of authenticator apps.
+    ///
+    /// # Errors
+    /// See [`KeyError`].
+    pub fn staff_key(&self) -> Result<SecretKey, KeyError> {
+        self.derive(1, "staff")
     }
 
     /// A demo password: derived, stable across restarts, stored nowhere.

@@ -6,6 +6,7 @@ pub mod digest;
 pub mod entropy;
 pub mod envelope;
 pub mod key_ring;
+pub mod one_time_code;
 pub mod password;
 pub mod recording_stream;
 pub mod signing;

@@ -1,17 +1,22 @@
-//! Passwords: argon2id (RFC 9106) with a bounded number of hashes at a time, off the async threads.
+//! Passwords: argon2id (RFC 9106) with a keyed pepper and a bounded number of hashes at a time, off the async threads.
 //!
-//! Known and unknown accounts cost the same: an unknown one is checked against a dummy hash made with the same parameters.
+//! Known and unknown accounts cost the same: an unknown one is checked against a dummy hash made with the same parameters. The pepper is
+//! argon2's own secret input, derived from the key ring, so a stolen database alone cannot be guessed against. It has a version: a hash
+//! under an older one, or with another cost, is known as outdated and made anew when its owner next signs in.
 
 use crate::crypto::entropy::{Entropy, EntropyError};
 use crate::domain::secret::Secret;
 use argon2::password_hash::PasswordVerifier;
 use argon2::password_hash::phc::PasswordHash;
 use argon2::{Algorithm, Argon2, Params, PasswordHasher, Version};
+use serde::Deserialize;
 use std::sync::Arc;
+use std::sync::atomic::{AtomicU64, AtomicUsize, Ordering};
 use tokio::sync::Semaphore;
+use zeroize::Zeroizing;
 
 /// What a hash costs.
-#[derive(Debug, Clone, Copy)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Deserialize)]
 pub struct Cost {
     /// Memory in KiB.
     pub memory_kib: u32,
@@ -26,6 +31,9 @@ impl Cost {
     pub const CHEAPEST: Self = Self { memory_kib: 8, passes: 1 };
 }
 
+/// At most this many wait for their turn; more are turned away at once.
+const LONGEST_QUEUE: usize = 64;
+
 /// A password could not be hashed or checked.
 #[derive(Debug, thiserror::Error)]
 pub enum PasswordError {
@@ -35,63 +43,128 @@ pub enum PasswordError {
     /// The parameters or the stored text are not acceptable to argon2.
     #[error("argon2 refused: {0}")]
     Argon2(String),
+    /// A hash names a pepper that the key ring does not give.
+    #[error("there is no pepper of version {0}")]
+    Pepper(u32),
+    /// Too many wait already.
+    #[error("too many passwords wait to be hashed")]
+    Busy,
     /// The hashing thread did not finish.
     #[error("the hashing thread was lost")]
     Lost,
 }
 
-/// Hashes and verifies passwords.
-#[derive(Clone)]
-pub struct Passwords {
-    argon2: Argon2<'static>,
-    dummy: Arc<str>,
-    turns: Arc<Semaphore>,
+/// The keyed peppers, by version; the last one is used for new hashes. Version 0 is none: hashes made before there were peppers.
+pub struct Peppers(Vec<Zeroizing<[u8; 32]>>);
+
+impl Peppers {
+    /// Peppers of version 1 and up, oldest first; at least one.
+    #[must_use]
+    pub const fn new(keys: Vec<Zeroizing<[u8; 32]>>) -> Self {
+        Self(keys)
+    }
+
+    fn current(&self) -> u32 {
+        u32::try_from(self.0.len()).unwrap_or(u32::MAX)
+    }
+
+    fn of(&self, version: u32) -> Result<&[u8], PasswordError> {
+        if version == 0 {
+            return Ok(&[]);
+        }
+        self.0.get(version as usize - 1).map(|key| key.as_slice()).ok_or(PasswordError::Pepper(version))
+    }
 }
 
+/// A password as it is stored.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct StoredPassword {
+    /// PHC string: algorithm, parameters, salt, hash.
+    pub phc: String,
+    /// Which pepper it was made with.
+    pub pepper: u32,
+}
+
+/// What a check found.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Checked {
+    /// Whether the password is right.
+    pub fits: bool,
+    /// Whether it should be hashed anew, because cost or pepper changed since.
+    pub outdated: bool,
+}
+
+struct Inner {
+    params: Params,
+    peppers: Peppers,
+    dummy: StoredPassword,
+    turns: Arc<Semaphore>,
+    waiting: AtomicUsize,
+    hashed: AtomicU64,
+}
+
+/// Hashes and verifies passwords.
+#[derive(Clone)]
+pub struct Passwords(Arc<Inner>);
+
 impl Passwords {
-    /// Prepares the hasher. At most `parallel` hashes run at a time; the rest wait their turn.
+    /// Prepares the hasher. At most `parallel` hashes run at a time; some more wait their turn.
     ///
     /// # Errors
     /// If the cost is not one argon2 accepts.
-    pub fn new(cost: Cost, parallel: usize, entropy: &dyn Entropy) -> Result<Self, PasswordError> {
+    pub fn new(cost: Cost, parallel: usize, peppers: Peppers, entropy: &dyn Entropy) -> Result<Self, PasswordError> {
         let params = Params::new(cost.memory_kib, cost.passes, 1, None).map_err(|e| PasswordError::Argon2(e.to_string()))?;
-        let argon2 = Argon2::new(Algorithm::Argon2id, Version::V0x13, params);
         let mut unguessable = [0_u8; 32];
         entropy.fill(&mut unguessable)?;
-        let dummy = hash_now(&argon2, &unguessable, entropy)?;
-        Ok(Self { argon2, dummy: dummy.into(), turns: Arc::new(Semaphore::new(parallel.max(1))) })
+        let dummy = hash_now(&params, &peppers, &unguessable, entropy)?;
+        let turns = Arc::new(Semaphore::new(parallel.max(1)));
+        Ok(Self(Arc::new(Inner { params, peppers, dummy, turns, waiting: AtomicUsize::new(0), hashed: AtomicU64::new(0) })))
     }
 
-    /// Hashes a password into a PHC string with a fresh salt.
+    /// Hashes a password with a fresh salt.
     ///
     /// # Errors
     /// See [`PasswordError`].
-    pub async fn hash(&self, password: Secret, entropy: Arc<dyn Entropy>) -> Result<String, PasswordError> {
-        let argon2 = self.argon2.clone();
-        self.off_thread(move || hash_now(&argon2, password.expose().as_bytes(), entropy.as_ref())).await?
+    pub async fn hash(&self, password: Secret, entropy: Arc<dyn Entropy>) -> Result<StoredPassword, PasswordError> {
+        self.off_thread(move |own| hash_now(&own.params, &own.peppers, password.expose().as_bytes(), entropy.as_ref())).await?
     }
 
-    /// Whether the password fits the stored PHC string. Without one, the same work is done and the answer is no.
+    /// Whether the password fits the stored one. Without one, the same work is done and the answer is no.
     ///
     /// # Errors
     /// See [`PasswordError`].
-    pub async fn verify(&self, password: Secret, stored: Option<String>) -> Result<bool, PasswordError> {
-        let argon2 = self.argon2.clone();
-        let known = stored.is_some();
-        let phc = stored.unwrap_or_else(|| self.dummy.to_string());
-        self.off_thread(move || {
-            let parsed = PasswordHash::new(&phc).map_err(|e| PasswordError::Argon2(e.to_string()))?;
+    pub async fn verify(&self, password: Secret, stored: Option<StoredPassword>) -> Result<Checked, PasswordError> {
+        self.off_thread(move |own| {
+            let known = stored.is_some();
+            let stored = stored.unwrap_or_else(|| own.dummy.clone());
+            let parsed = PasswordHash::new(&stored.phc).map_err(|e| PasswordError::Argon2(e.to_string()))?;
+            let argon2 = argon2(&own.params, own.peppers.of(stored.pepper)?)?;
             let fits = argon2.verify_password(password.expose().as_bytes(), &parsed).is_ok();
-            Ok(fits && known)
+            let cost = Params::try_from(&parsed).map_err(|e| PasswordError::Argon2(e.to_string()))?;
+            let same_cost = (cost.m_cost(), cost.t_cost()) == (own.params.m_cost(), own.params.t_cost());
+            Ok(Checked { fits: fits && known, outdated: !same_cost || stored.pepper != own.peppers.current() })
         })
         .await?
     }
 
-    async fn off_thread<T: Send + 'static>(&self, work: impl FnOnce() -> T + Send + 'static) -> Result<T, PasswordError> {
-        let turn = Arc::clone(&self.turns).acquire_owned().await.map_err(|_| PasswordError::Lost)?;
+    /// How many hashes were computed since the start: what a sign-in costs, for the test that known and unknown accounts cost the same.
+    #[must_use]
+    pub fn hashes_computed(&self) -> u64 {
+        self.0.hashed.load(Ordering::Relaxed)
+    }
+
+    async fn off_thread<T: Send + 'static>(&self, work: impl FnOnce(&Inner) -> T + Send + 'static) -> Result<T, PasswordError> {
+        let own = Arc::clone(&self.0);
+        if own.waiting.fetch_add(1, Ordering::AcqRel) >= LONGEST_QUEUE {
+            own.waiting.fetch_sub(1, Ordering::AcqRel);
+            return Err(PasswordError::Busy);
+        }
+        let left = Leaves(Arc::clone(&own));
+        let turn = Arc::clone(&own.turns).acquire_owned().await.map_err(|_| PasswordError::Lost)?;
         tokio::task::spawn_blocking(move || {
-            let result = work();
-            drop(turn);
+            own.hashed.fetch_add(1, Ordering::Relaxed);
+            let result = work(&own);
+            drop((turn, left));
             result
         })
         .await
@@ -99,11 +172,29 @@ impl Passwords {
     }
 }
 
-fn hash_now(argon2: &Argon2<'static>, password: &[u8], entropy: &dyn Entropy) -> Result<String, PasswordError> {
+/// Counts a waiting one out, also when it goes away before its turn.
+struct Leaves(Arc<Inner>);
+
+impl Drop for Leaves {
+    fn drop(&mut self) {
+        self.0.waiting.fetch_sub(1, Ordering::AcqRel);
+    }
+}
+
+fn argon2<'a>(params: &Params, pepper: &'a [u8]) -> Result<Argon2<'a>, PasswordError> {
+    if pepper.is_empty() {
+        return Ok(Argon2::new(Algorithm::Argon2id, Version::V0x13, params.clone()));
+    }
+    Argon2::new_with_secret(pepper, Algorithm::Argon2id, Version::V0x13, params.clone()).map_err(|e| PasswordError::Argon2(e.to_string()))
+}
+
+fn hash_now(params: &Params, peppers: &Peppers, password: &[u8], entropy: &dyn Entropy) -> Result<StoredPassword, PasswordError> {
     let mut salt = [0_u8; 16];
     entropy.fill(&mut salt)?;
-    let hash: PasswordHash = argon2.hash_password_with_salt(password, &salt).map_err(|e| PasswordError::Argon2(e.to_string()))?;
-    Ok(hash.to_string())
+    let pepper = peppers.current();
+    let hash: PasswordHash =
+        argon2(params, peppers.of(pepper)?)?.hash_password_with_salt(password, &salt).map_err(|e| PasswordError::Argon2(e.to_string()))?;
+    Ok(StoredPassword { phc: hash.to_string(), pepper })
 }
 
 #[cfg(test)]
@@ -111,7 +202,23 @@ mod tests {
     use super::*;
     use crate::crypto::entropy::SystemEntropy;
 
-    /// RFC 9106, section 5.3, without secret and associated data is not published; the reference implementation's own vector is.
+    fn peppers(versions: u8) -> Peppers {
+        Peppers::new((1..=versions).map(|v| Zeroizing::new([v; 32])).collect())
+    }
+
+    fn passwords(cost: Cost, versions: u8) -> Passwords {
+        Passwords::new(cost, 1, peppers(versions), &SystemEntropy).expect("cost")
+    }
+
+    async fn hash(passwords: &Passwords, text: &str) -> StoredPassword {
+        passwords.hash(Secret::new(text.into()), Arc::new(SystemEntropy)).await.expect("hash")
+    }
+
+    async fn check(passwords: &Passwords, text: &str, stored: Option<&StoredPassword>) -> Checked {
+        passwords.verify(Secret::new(text.into()), stored.cloned()).await.expect("verify")
+    }
+
+    /// The reference implementation's own vector.
     #[test]
     fn agrees_with_the_reference_implementation() {
         let params = Params::new(65_536, 2, 1, Some(32)).expect("params");
@@ -122,11 +229,37 @@ mod tests {
 
     #[tokio::test]
     async fn only_the_right_password_fits_and_an_unknown_account_never_does() {
-        let passwords = Passwords::new(Cost::CHEAPEST, 1, &SystemEntropy).expect("cost");
-        let stored = passwords.hash(Secret::new("correct horse".into()), Arc::new(SystemEntropy)).await.expect("hash");
-        assert!(stored.starts_with("$argon2id$v=19$m=8,t=1,p=1$"), "{stored}");
-        assert!(passwords.verify(Secret::new("correct horse".into()), Some(stored.clone())).await.expect("verify"));
-        assert!(!passwords.verify(Secret::new("wrong".into()), Some(stored)).await.expect("verify"));
-        assert!(!passwords.verify(Secret::new("correct horse".into()), None).await.expect("verify"));
+        let passwords = passwords(Cost::CHEAPEST, 1);
+        let stored = hash(&passwords, "correct horse").await;
+        assert!(stored.phc.starts_with("$argon2id$v=19$m=8,t=1,p=1$"), "{}", stored.phc);
+        assert_eq!(check(&passwords, "correct horse", Some(&stored)).await, Checked { fits: true, outdated: false });
+        assert!(!check(&passwords, "wrong", Some(&stored)).await.fits);
+        let before = passwords.hashes_computed();
+        assert!(!check(&passwords, "correct horse", None).await.fits);
+        assert_eq!(passwords.hashes_computed() - before, 1, "an unknown account costs a hash as well");
+    }
+
+    #[tokio::test]
+    async fn a_hash_is_good_under_its_own_pepper_only_and_an_older_cost_or_pepper_is_outdated() {
+        let old = passwords(Cost::CHEAPEST, 1);
+        let stored = hash(&old, "correct horse").await;
+        let newer = passwords(Cost::CHEAPEST, 2);
+        assert_eq!(check(&newer, "correct horse", Some(&stored)).await, Checked { fits: true, outdated: true });
+        assert_eq!(hash(&newer, "x").await.pepper, 2);
+        let dearer = passwords(Cost { memory_kib: 16, passes: 1 }, 1);
+        assert_eq!(check(&dearer, "correct horse", Some(&stored)).await, Checked { fits: true, outdated: true });
+        let claimed = StoredPassword { pepper: 2, ..stored.clone() };
+        assert!(!check(&newer, "correct horse", Some(&claimed)).await.fits);
+        assert!(!check(&newer, "correct horse", Some(&StoredPassword { pepper: 0, ..stored.clone() })).await.fits);
+        let gone = old.verify(Secret::new("correct horse".into()), Some(claimed)).await;
+        assert!(matches!(gone, Err(PasswordError::Pepper(2))));
+    }
+
+    #[tokio::test]
+    async fn more_than_can_wait_are_turned_away_at_once() {
+        let passwords = passwords(Cost { memory_kib: 64, passes: 1 }, 1);
+        let all = futures_util::future::join_all((0..LONGEST_QUEUE * 3).map(|_| passwords.verify(Secret::new("x".into()), None))).await;
+        assert!(all.iter().any(|one| matches!(one, Err(PasswordError::Busy))));
+        assert!(check(&passwords, "x", None).await == Checked { fits: false, outdated: false }, "and afterwards there is room again");
     }
 }

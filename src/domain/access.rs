@@ -1,10 +1,15 @@
 //! Who may do what. A [`Permit`] for an operation can be made here only, out of a policy decision; services ask for it in their signature,
 //! so an operation that nobody decided about does not compile.
 
-use crate::domain::id::{AccountId, ConsultationId, ParticipantId, RecordingId, RequestId, SignInSessionId};
+use crate::domain::id::{AccountId, ConsultationId, EmergencyAccessId, ParticipantId, RecordingId, RequestId, SignInSessionId};
 use crate::domain::participant::Role;
+use crate::domain::time::Timestamp;
 use serde::Serialize;
 use std::marker::PhantomData;
+use std::time::Duration;
+
+/// A dangerous operation needs a proof of identity that is at most this old.
+pub const FRESH_FOR: Duration = Duration::from_mins(10);
 
 /// The role of a staff account.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Serialize)]
@@ -12,21 +17,27 @@ use std::marker::PhantomData;
 pub enum AccountRole {
     /// Holds consultations.
     Clinician,
+    /// Plans consultations for clinicians and invites patients; sees no media.
+    Scheduler,
     /// Reads everything about access and policy, nothing clinical.
     Auditor,
+    /// Answers for how long recordings are kept, and for who else may watch one.
+    RecordsOfficer,
     /// Manages accounts and policy; sees no media.
     Administrator,
 }
 
 impl AccountRole {
     /// Every role.
-    pub const ALL: [Self; 3] = [Self::Clinician, Self::Auditor, Self::Administrator];
+    pub const ALL: [Self; 5] = [Self::Clinician, Self::Scheduler, Self::Auditor, Self::RecordsOfficer, Self::Administrator];
 
     /// The stable name, in storage, policies and on the wire.
     #[must_use]
     pub const fn as_str(self) -> &'static str {
         match self {
             Self::Clinician => "clinician",
+            Self::Scheduler => "scheduler",
+            Self::RecordsOfficer => "records_officer",
             Self::Auditor => "auditor",
             Self::Administrator => "administrator",
         }
@@ -36,6 +47,33 @@ impl AccountRole {
     #[must_use]
     pub fn parse(text: &str) -> Option<Self> {
         Self::ALL.into_iter().find(|role| role.as_str() == text)
+    }
+}
+
+/// How well someone showed who they are.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize)]
+#[serde(rename_all = "snake_case")]
+pub enum Assurance {
+    /// One factor: a password.
+    Single,
+    /// Two: a password and something they have, a passkey that asked for finger, face or PIN, or what a provider vouches for.
+    Multiple,
+}
+
+impl Assurance {
+    /// The stable name.
+    #[must_use]
+    pub const fn as_str(self) -> &'static str {
+        match self {
+            Self::Single => "single",
+            Self::Multiple => "multiple",
+        }
+    }
+
+    /// Reads the stable name.
+    #[must_use]
+    pub fn parse(text: &str) -> Option<Self> {
+        [Self::Single, Self::Multiple].into_iter().find(|a| a.as_str() == text)
     }
 }
 
@@ -52,6 +90,8 @@ pub enum Actor {
         role: AccountRole,
         /// The sign-in session it acts through.
         session: SignInSessionId,
+        /// When its owner last proved who they are.
+        proved_at: Timestamp,
     },
     /// Someone who redeemed an invitation.
     Participant {
@@ -73,15 +113,19 @@ pub struct Caller {
     pub actor: Actor,
     /// The network address the request came from.
     pub network: Option<String>,
+    /// The browser, in a few words.
+    pub client: Option<String>,
     /// The request.
     pub request: Option<RequestId>,
+    /// The emergency access that what follows rests on, if it rests on one: every entry says so.
+    pub emergency: Option<EmergencyAccessId>,
 }
 
 impl Caller {
     /// The server acting on its own.
     #[must_use]
     pub const fn system() -> Self {
-        Self { actor: Actor::System, network: None, request: None }
+        Self { actor: Actor::System, network: None, client: None, request: None, emergency: None }
     }
 }
 
@@ -90,12 +134,16 @@ impl Caller {
 pub enum Resource {
     /// The installation as a whole: lists, log, policies, accounts.
     Clinic,
+    /// One staff account.
+    Account(AccountId),
     /// One consultation.
     Consultation {
         /// Which.
         id: ConsultationId,
         /// Who holds it.
         practitioner: AccountId,
+        /// The emergency access the caller holds to it now, if any.
+        emergency: Option<EmergencyAccessId>,
     },
     /// One recording.
     Recording {
@@ -107,6 +155,10 @@ pub enum Resource {
         practitioner: AccountId,
         /// Whether everyone who was recorded permitted it.
         all_consented: bool,
+        /// Whether a legal hold stands on it.
+        held: bool,
+        /// Whether the caller was granted to watch it, and the grant has not run out.
+        granted: bool,
     },
 }
 
@@ -114,16 +166,23 @@ pub enum Resource {
 pub trait Operation {
     /// The Cedar action id.
     const ACTION: &'static str;
+    /// Whether staff must have proved who they are within [`FRESH_FOR`].
+    const DANGEROUS: bool;
 }
 
 macro_rules! operations {
-    ($($(#[$doc:meta])* $name:ident = $action:literal),+ $(,)?) => {
-        $($(#[$doc])* #[derive(Debug)] pub enum $name {}
-        impl Operation for $name { const ACTION: &'static str = $action; })+
+    ($($(#[doc = $doc:literal])* $name:ident = $action:literal $($danger:ident)?),+ $(,)?) => {
+        $($(#[doc = $doc])* #[derive(Debug)] pub enum $name {}
+        impl Operation for $name { const ACTION: &'static str = $action; const DANGEROUS: bool = operations!(@ $($danger)?); })+
 
         /// The action of every operation, for the tests that hold policies and code together.
         pub const ACTIONS: &[&str] = &[$($action),+];
+
+        /// What every operation does, in words.
+        pub const MEANINGS: &[(&str, &str)] = &[$(($action, concat!($($doc),*))),+];
     };
+    (@ dangerous) => { true };
+    (@) => { false };
 }
 
 operations! {
@@ -133,12 +192,20 @@ operations! {
     CreatePatient = "create_patient",
     /// List one's own consultations.
     ListConsultations = "list_consultations",
-    /// Enter a consultation.
+    /// List every clinician's consultations, to plan them.
+    ListAllConsultations = "list_all_consultations",
+    /// Enter a consultation of one's own.
     CreateConsultation = "create_consultation",
+    /// Enter a consultation for a clinician.
+    ScheduleConsultation = "schedule_consultation",
     /// Read one consultation, its people and invitations.
     ReadConsultation = "read_consultation",
-    /// Start, end or cancel a consultation.
+    /// Start or end a consultation.
     ManageConsultation = "manage_consultation",
+    /// Cancel a consultation.
+    CancelConsultation = "cancel_consultation",
+    /// Take emergency access to a consultation that is someone else's.
+    TakeEmergencyAccess = "take_emergency_access" dangerous,
     /// Invite someone, take back or renew an invitation.
     ManageInvitations = "manage_invitations",
     /// Enter the lobby or the call.
@@ -163,8 +230,30 @@ operations! {
     ReadPolicies = "read_policies",
     /// Read the retention schedule and what it means.
     ReadRetention = "read_retention",
+    /// Sign off a review of the audit log.
+    ReviewAudit = "review_audit",
     /// Read the list of accounts.
     ReadAccounts = "read_accounts",
+    /// Make an account.
+    CreateAccount = "create_account" dangerous,
+    /// Change an account's name or role, restore it, reset its password or second factors.
+    ManageAccount = "manage_account" dangerous,
+    /// Suspend an account and end its sign-in sessions.
+    SuspendAccount = "suspend_account",
+    /// Read and export who can do what.
+    ReadAccess = "read_access",
+    /// See which emergency accesses were taken, and confirm having seen them.
+    ReadEmergencies = "read_emergencies",
+    /// Look at one's own sign-in sessions and factors, and end sessions.
+    ReadOwnSignIn = "read_own_sign_in",
+    /// Change one's own password and second factors.
+    ManageOwnSignIn = "manage_own_sign_in" dangerous,
+    /// Place or release a legal hold.
+    ManageHolds = "manage_holds",
+    /// Grant someone to watch a recording for a while, or end that.
+    GrantPlayback = "grant_playback" dangerous,
+    /// Destroy a recording; nothing offers this yet.
+    EraseRecording = "erase_recording" dangerous,
 }
 
 /// What the policies said.
@@ -208,9 +297,33 @@ pub struct Denial {
 pub fn authorize<O: Operation>(policies: &dyn DecisionPoint, caller: &Caller, resource: Resource) -> Result<Permit<O>, Denial> {
     let verdict = policies.decide(&caller.actor, O::ACTION, &resource);
     if verdict.allowed {
-        Ok(Permit { caller: caller.clone(), resource, policy_digest: verdict.policy_digest, operation: PhantomData })
+        Ok(Permit {
+            caller: Caller { emergency: relied_on(&caller.actor, &resource), ..caller.clone() },
+            resource,
+            policy_digest: verdict.policy_digest,
+            operation: PhantomData,
+        })
     } else {
         Err(Denial { action: O::ACTION, policy_digest: verdict.policy_digest })
+    }
+}
+
+/// The emergency access a permit rests on: the one held to a consultation that is someone else's.
+fn relied_on(actor: &Actor, resource: &Resource) -> Option<EmergencyAccessId> {
+    match (actor, resource) {
+        (Actor::Account { id, .. }, Resource::Consultation { practitioner, emergency, .. }) if id != practitioner => *emergency,
+        _ => None,
+    }
+}
+
+impl Actor {
+    /// Whether this actor proved who they are recently enough for a dangerous operation at `now`.
+    #[must_use]
+    pub fn is_fresh(&self, now: Timestamp) -> bool {
+        match self {
+            Self::Account { proved_at, .. } => now.since(*proved_at) < FRESH_FOR,
+            _ => true,
+        }
     }
 }
 
@@ -237,7 +350,7 @@ impl<O> Permit<O> {
     #[must_use]
     pub const fn consultation(&self) -> Option<ConsultationId> {
         match self.resource {
-            Resource::Clinic => None,
+            Resource::Clinic | Resource::Account(_) => None,
             Resource::Consultation { id, .. } => Some(id),
             Resource::Recording { consultation, .. } => Some(consultation),
         }

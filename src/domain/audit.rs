@@ -99,14 +99,60 @@ events! {
     PolicyAccepted = "policy.accepted", U, true;
     /// An account was made.
     AccountCreated = "account.created", C, false;
-    /// A password was right.
+    /// An account's name was changed.
+    AccountChanged = "account.changed", U, false;
+    /// An account's role was changed, and its sign-in sessions ended.
+    AccountRoleChanged = "account.role_changed", U, true;
+    /// An account was suspended, and its sign-in sessions ended.
+    AccountSuspended = "account.suspended", U, false;
+    /// A suspended account may act again.
+    AccountRestored = "account.restored", U, true;
+    /// A link to set a password was made.
+    AccountLinkIssued = "account.link_issued", C, false;
+    /// It was used.
+    AccountLinkUsed = "account.link_used", E, false;
+    /// A link to set a password did not open.
+    AccountLinkRefused = "account.link_refused", E, false;
+    /// A password was set or changed.
+    PasswordChanged = "account.password_changed", U, false;
+    /// A stored password was hashed anew because the cost or the pepper changed.
+    PasswordRehashed = "account.password_rehashed", U, false;
+    /// A passkey or an authenticator app was added.
+    FactorAdded = "account.factor_added", C, false;
+    /// One was removed by its owner.
+    FactorRemoved = "account.factor_removed", D, false;
+    /// An administrator removed every second factor of an account.
+    FactorsReset = "account.factors_reset", D, true;
+    /// New recovery codes replaced the old.
+    RecoveryCodesMade = "account.recovery_codes_made", C, false;
+    /// A recovery code was used up.
+    RecoveryCodeUsed = "account.recovery_code_used", U, false;
+    /// An identity provider's subject was tied to an account.
+    ProviderLinked = "account.provider_linked", C, false;
+    /// Someone signed in.
     SignInSucceeded = "sign_in.succeeded", E, false;
+    /// A factor was right; more may be asked for.
+    SignInHalfWay = "sign_in.factor_accepted", E, false;
+    /// The second factor was wrong.
+    SecondFactorFailed = "sign_in.second_factor_failed", E, false;
+    /// Someone signed in proved again who they are.
+    Reauthenticated = "sign_in.reauthenticated", E, false;
+    /// That failed.
+    ReauthenticationFailed = "sign_in.reauthentication_failed", E, false;
+    /// An identity provider's answer was not accepted.
+    ProviderRefused = "sign_in.provider_refused", E, false;
+    /// An identity provider ended sign-in sessions.
+    ProviderSignedOut = "sign_in.provider_ended", E, false;
+    /// A logout token was not accepted.
+    LogoutTokenRefused = "sign_in.logout_token_refused", E, false;
     /// It was not, or the account is unknown or suspended.
     SignInFailed = "sign_in.failed", E, false;
     /// Too many tries.
     SignInThrottled = "sign_in.throttled", E, false;
     /// A sign-in session was ended by its owner.
     SignedOut = "sign_in.ended", E, false;
+    /// A sign-in session was ended from another one of its owner.
+    SignInSessionEnded = "sign_in.session_ended", E, false;
     /// The policies said no.
     AccessDenied = "access.denied", E, false;
     /// Patients were looked for.
@@ -133,6 +179,12 @@ events! {
     InvitationCancelled = "invitation.cancelled", U, false;
     /// A link was used, and a browser bound to it.
     InvitationRedeemed = "invitation.redeemed", E, false;
+    /// The one-time code that belongs to a link was wrong.
+    InvitationCodeFailed = "invitation.code_failed", E, false;
+    /// A code to move to another device was made.
+    DeviceCodeMade = "participant.device_code_made", C, false;
+    /// A participant moved to another device.
+    DeviceMoved = "participant.device_moved", E, false;
     /// A link did not open.
     InvitationRefused = "invitation.refused", E, false;
     /// A participant said who they are and came to the lobby.
@@ -177,6 +229,8 @@ events! {
     AuditSearched = "audit.searched", R, true;
     /// The audit log was verified.
     AuditVerified = "audit.verified", R, false;
+    /// An auditor signed off a review of the log.
+    AuditReviewed = "audit.reviewed", C, true;
     /// The audit log was exported.
     AuditExported = "audit.exported", R, true;
     /// The policies were read.
@@ -185,6 +239,24 @@ events! {
     RetentionRead = "retention.read", R, false;
     /// The accounts were listed.
     AccountsListed = "accounts.listed", R, false;
+    /// The list of who can do what was read.
+    AccessReviewed = "access.reviewed", R, false;
+    /// A clinician took emergency access.
+    EmergencyTaken = "emergency.taken", E, true;
+    /// They gave it back before it ran out.
+    EmergencyEnded = "emergency.ended", U, false;
+    /// Emergency accesses were listed.
+    EmergenciesListed = "emergency.listed", R, false;
+    /// An administrator or auditor confirmed having seen one.
+    EmergencySeen = "emergency.seen", U, false;
+    /// A legal hold was placed.
+    HoldPlaced = "hold.placed", C, true;
+    /// It was released.
+    HoldReleased = "hold.released", U, true;
+    /// Someone was granted to watch a recording.
+    PlaybackGranted = "recording.playback_granted", C, true;
+    /// That was ended.
+    PlaybackGrantEnded = "recording.playback_grant_ended", U, false;
 }
 
 /// Who acted.
@@ -256,10 +328,15 @@ impl Entry {
     #[must_use]
     pub fn new(id: EntryId, at: Timestamp, event: Event, caller: &Caller, policy_digest: &str) -> Self {
         let purpose = match caller.actor {
+            _ if caller.emergency.is_some() => "BTG",
             Actor::Account { role: crate::domain::access::AccountRole::Clinician, .. } | Actor::Participant { .. } => "TREAT",
             Actor::Account { .. } => "HOPERAT",
             Actor::Anonymous | Actor::System => "SYSADMIN",
         };
+        let mut detail = Map::new();
+        if let Some(emergency) = caller.emergency {
+            detail.insert("emergency_access".to_owned(), Value::from(emergency.to_string()));
+        }
         Self {
             id,
             at,
@@ -271,7 +348,7 @@ impl Entry {
             purpose_of_use: purpose.to_owned(),
             policy_digest: policy_digest.to_owned(),
             request_id: caller.request,
-            detail: Map::new(),
+            detail,
             critical: event.is_critical(),
         }
     }

@@ -61,6 +61,18 @@ ids! {
     AccountId,
     /// A sign-in session of a staff account.
     SignInSessionId,
+    /// A single-use link with which someone sets their account's password.
+    AccountLinkId,
+    /// A passkey of a staff account.
+    PasskeyId,
+    /// A clinician's emergency access to one consultation.
+    EmergencyAccessId,
+    /// An auditor's sign-off of a log review.
+    LogReviewId,
+    /// A legal hold on a recording.
+    HoldId,
+    /// Leave to watch one recording for a while.
+    PlaybackGrantId,
     /// A patient.
     PatientId,
     /// A consultation.

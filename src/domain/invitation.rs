@@ -1,7 +1,7 @@
 //! An invitation: how someone without an account gets into one consultation, once, from one browser.
 
 use crate::domain::id::{ConsultationId, InvitationId, ParticipantId};
-use crate::domain::participant::Role;
+use crate::domain::participant::{Capabilities, Role};
 use crate::domain::time::Timestamp;
 
 /// Where an invitation stands.
@@ -32,7 +32,13 @@ pub enum Refusal {
     /// It was taken back.
     #[error("the invitation was cancelled")]
     Cancelled,
+    /// Its code was wrong too often.
+    #[error("the invitation's code was wrong too often")]
+    Locked,
 }
+
+/// Wrong codes before a link stops working.
+pub const MOST_CODE_TRIES: u8 = 5;
 
 /// An invitation without its secret.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -49,6 +55,10 @@ pub struct Invitation {
     pub created_at: Timestamp,
     /// When an unused link stops working.
     pub expires_at: Timestamp,
+    /// What whoever redeems it may do in the call.
+    pub capabilities: Capabilities,
+    /// Wrong codes so far, where a code must be given as well.
+    pub code_tries: Option<u8>,
 }
 
 impl Invitation {
@@ -61,6 +71,7 @@ impl Invitation {
             State::Cancelled => Err(Refusal::Cancelled),
             State::Redeemed { .. } => Err(Refusal::Used),
             State::Open if now >= self.expires_at => Err(Refusal::Expired),
+            State::Open if self.code_tries.is_some_and(|tries| tries >= MOST_CODE_TRIES) => Err(Refusal::Locked),
             State::Open => Ok(()),
         }
     }
@@ -72,6 +83,7 @@ impl Invitation {
             State::Cancelled => "cancelled",
             State::Redeemed { .. } => "redeemed",
             State::Open if now >= self.expires_at => "expired",
+            State::Open if self.code_tries.is_some_and(|tries| tries >= MOST_CODE_TRIES) => "locked",
             State::Open => "open",
         }
     }

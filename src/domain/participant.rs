@@ -47,6 +47,104 @@ impl Role {
     }
 }
 
+/// Something a participant may do in the call.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum Capability {
+    /// Be heard.
+    PublishAudio,
+    /// Be seen.
+    PublishVideo,
+    /// Show their screen.
+    ShareScreen,
+    /// Write to the others.
+    Chat,
+    /// Send files to the others; nothing offers this yet.
+    SendFiles,
+    /// Let people in and out.
+    Admit,
+    /// Ask to record.
+    Record,
+}
+
+impl Capability {
+    /// Every capability.
+    pub const ALL: [Self; 7] =
+        [Self::PublishAudio, Self::PublishVideo, Self::ShareScreen, Self::Chat, Self::SendFiles, Self::Admit, Self::Record];
+
+    /// The stable name, in storage and on the wire.
+    #[must_use]
+    pub const fn as_str(self) -> &'static str {
+        match self {
+            Self::PublishAudio => "publish_audio",
+            Self::PublishVideo => "publish_video",
+            Self::ShareScreen => "share_screen",
+            Self::Chat => "chat",
+            Self::SendFiles => "send_files",
+            Self::Admit => "admit",
+            Self::Record => "record",
+        }
+    }
+}
+
+/// A set of capabilities: what a participant's token is good for.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
+pub struct Capabilities(u8);
+
+impl Capabilities {
+    /// A set of these.
+    #[must_use]
+    pub fn of(all: &[Capability]) -> Self {
+        Self(all.iter().fold(0, |set, one| set | 1 << *one as u8))
+    }
+
+    /// Whether it holds one.
+    #[must_use]
+    pub const fn has(self, one: Capability) -> bool {
+        self.0 & 1 << one as u8 != 0
+    }
+
+    /// Whether everything in it is in `other` as well.
+    #[must_use]
+    pub const fn within(self, other: Self) -> bool {
+        self.0 & !other.0 == 0
+    }
+
+    /// What it holds.
+    pub fn iter(self) -> impl Iterator<Item = Capability> {
+        Capability::ALL.into_iter().filter(move |one| self.has(*one))
+    }
+
+    /// As stored: names with spaces between.
+    #[must_use]
+    pub fn to_text(self) -> String {
+        self.iter().map(Capability::as_str).collect::<Vec<_>>().join(" ")
+    }
+
+    /// Reads the stored form.
+    #[must_use]
+    pub fn parse(text: &str) -> Option<Self> {
+        let all: Option<Vec<_>> =
+            text.split_whitespace().map(|name| Capability::ALL.into_iter().find(|one| one.as_str() == name)).collect();
+        all.map(|all| Self::of(&all))
+    }
+}
+
+impl Role {
+    /// The most that someone of this role may do. An observer watches; nobody who was invited admits or records.
+    #[must_use]
+    pub fn capabilities(self) -> Capabilities {
+        use Capability as C;
+        Capabilities::of(match self {
+            Self::Practitioner => &Capability::ALL,
+            Self::Patient | Self::RelatedPerson | Self::Interpreter => {
+                &[C::PublishAudio, C::PublishVideo, C::ShareScreen, C::Chat, C::SendFiles]
+            }
+            Self::Observer => &[C::Chat],
+        })
+    }
+}
+
 /// Where a participant is.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case")]
@@ -99,4 +197,28 @@ impl Place {
 pub fn is_valid_name(name: &str) -> bool {
     let length = name.chars().count();
     (1..=80).contains(&length) && name.trim() == name && !name.chars().any(char::is_control)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn capabilities_survive_their_text_and_an_unknown_one_is_refused() {
+        for role in Role::ALL {
+            let set = role.capabilities();
+            assert_eq!(Capabilities::parse(&set.to_text()), Some(set));
+            assert!(set.within(Role::Practitioner.capabilities()));
+        }
+        assert_eq!(Capabilities::parse("chat fly"), None);
+        assert_eq!(Capabilities::parse(""), Some(Capabilities::default()));
+    }
+
+    #[test]
+    fn nobody_who_was_invited_admits_or_records_and_an_observer_is_neither_heard_nor_seen() {
+        for role in Role::ALL.into_iter().filter(|role| role.is_invitable()) {
+            assert!(!role.capabilities().has(Capability::Admit) && !role.capabilities().has(Capability::Record));
+        }
+        assert_eq!(Role::Observer.capabilities(), Capabilities::of(&[Capability::Chat]));
+    }
 }

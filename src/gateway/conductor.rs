@@ -6,13 +6,14 @@ mod recordings;
 
 use crate::domain::consent::ConsentedRoom;
 use crate::domain::id::{ConsultationId, ParticipantId, RecordingId};
-use crate::domain::participant::Place;
+use crate::domain::participant::{Capabilities, Capability, Place};
 use crate::domain::time::Timestamp;
 use crate::gateway::media::{MediaEvent, MediaPlane, PeerId};
 use crate::gateway::recorder::RecorderEvent;
 use crate::gateway::recording::Running;
 use crate::gateway::room::{Action, At, Event, Room};
 use crate::gateway::signaling::{Close, FromBrowser, Sending, ToBrowser, relay_chat};
+use crate::media::Source;
 use crate::services::Services;
 use crate::services::events::{ConsultationEvent, Happened};
 use crate::services::participants::Admission;
@@ -140,6 +141,7 @@ impl Gateway {
             ledger,
             rooms: HashMap::new(),
             whereabouts: HashMap::new(),
+            may: HashMap::new(),
             sockets: HashMap::new(),
             recordings: HashMap::new(),
             presence: Arc::clone(&presence),
@@ -215,6 +217,7 @@ struct Conductor {
     ledger: UnboundedSender<Job>,
     rooms: HashMap<ConsultationId, Room>,
     whereabouts: HashMap<ParticipantId, ConsultationId>,
+    may: HashMap<ParticipantId, Capabilities>,
     sockets: HashMap<ParticipantId, Socket>,
     recordings: HashMap<RecordingId, Held>,
     presence: Arc<RwLock<HashMap<ConsultationId, Presence>>>,
@@ -292,6 +295,7 @@ impl Conductor {
             let _ = old.out.send(Outgoing::Close(Close::Replaced));
         }
         let consultation = participant.consultation;
+        self.may.insert(participant.id, participant.capabilities);
         self.whereabouts.insert(participant.id, consultation);
         let status = admission.status.as_str();
         self.rooms.entry(consultation).or_insert_with(|| Room::new(consultation, status));
@@ -322,7 +326,15 @@ impl Conductor {
         let Some(consultation) = self.whereabouts.get(&participant).copied() else { return };
         match message {
             FromBrowser::Hello { .. } => self.close(participant, Close::Malformed),
-            FromBrowser::State(sending) => self.handle(consultation, Event::Sending(participant, sending)),
+            FromBrowser::State(said) => {
+                let may = self.capabilities(participant);
+                let sending = Sending {
+                    microphone: said.microphone && may.has(Capability::PublishAudio),
+                    camera: said.camera && may.has(Capability::PublishVideo),
+                    screen: said.screen && may.has(Capability::ShareScreen),
+                };
+                self.handle(consultation, Event::Sending(participant, sending));
+            }
             FromBrowser::Leave => self.handle(consultation, Event::Left(participant)),
             FromBrowser::Offer { sdp, key_epoch } => {
                 if !self.rooms.get(&consultation).is_some_and(|room| room.is_in_call(participant)) {
@@ -335,12 +347,26 @@ impl Conductor {
         }
     }
 
+    /// What someone may do; nothing, for whom it is not known.
+    fn capabilities(&self, participant: ParticipantId) -> Capabilities {
+        self.may.get(&participant).copied().unwrap_or_default()
+    }
+
     fn negotiate(&mut self, consultation: ConsultationId, participant: ParticipantId, sdp: String, key_epoch: u32) {
         let Some(socket) = self.sockets.get(&participant) else { return };
         let (media, out, inputs, peer) = (Arc::clone(&self.media), socket.out.clone(), self.inputs.clone(), PeerId(participant.as_uuid()));
+        let may = self.capabilities(participant);
+        let mut allowed = [false; 3];
+        for (source, needed) in [
+            (Source::Microphone, Capability::PublishAudio),
+            (Source::Camera, Capability::PublishVideo),
+            (Source::Screen, Capability::ShareScreen),
+        ] {
+            allowed[source.index()] = may.has(needed);
+        }
         self.handle(consultation, Event::Sending(participant, Sending::default()));
         tokio::spawn(async move {
-            let reply = match media.connect(peer, sdp).await {
+            let reply = match media.connect(peer, sdp, allowed).await {
                 Ok(sdp) => ToBrowser::Answer { sdp, key_epoch },
                 Err(error) => {
                     tracing::info!(%error, "an offer was refused");
@@ -355,6 +381,9 @@ impl Conductor {
     fn media_event(&mut self, event: MediaEvent) {
         let MediaEvent::Chat { peer, text } = event else { return };
         let from = ParticipantId::from_uuid(peer.0);
+        if !self.capabilities(from).has(Capability::Chat) {
+            return;
+        }
         let Some(room) =
             self.whereabouts.get(&from).and_then(|consultation| self.rooms.get(consultation)).filter(|room| room.is_in_call(from))
         else {
@@ -436,6 +465,7 @@ impl Conductor {
 
     fn close(&mut self, who: ParticipantId, close: Close) {
         self.whereabouts.remove(&who);
+        self.may.remove(&who);
         if let Some(socket) = self.sockets.remove(&who) {
             let _ = socket.out.send(Outgoing::Close(close));
         }

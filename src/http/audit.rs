@@ -1,7 +1,8 @@
 //! The audit log: searching, verifying, exporting.
 
-use crate::domain::access::{ExportAudit, ReadAudit};
+use crate::domain::access::{ExportAudit, ReadAudit, ReviewAudit};
 use crate::domain::audit::{Agent, Entry};
+use crate::domain::id::LogReviewId;
 use crate::domain::time::Timestamp;
 use crate::http::problem::ProblemBody;
 use crate::http::{Answer, State, caller};
@@ -18,6 +19,7 @@ pub fn routes(config: &mut web::ServiceConfig) {
     config
         .service(web::resource("/audit/search").route(web::post().to(search)))
         .service(web::resource("/audit/verify").route(web::post().to(verify)))
+        .service(web::resource("/audit/reviews").route(web::get().to(reviews)).route(web::post().to(review)))
         .service(web::resource("/audit/export").route(web::post().to(export)))
         .service(web::resource("/audit/checkpoint").route(web::get().to(checkpoint)));
 }
@@ -160,4 +162,67 @@ pub async fn export(request: HttpRequest, state: web::Data<State>) -> Answer {
 pub async fn checkpoint(state: web::Data<State>) -> Answer {
     let newest = state.services.checkpoint().await?;
     Ok(HttpResponse::Ok().content_type("text/plain; charset=utf-8").body(newest.note))
+}
+
+/// A sign-off of a log review.
+#[derive(Serialize, ToSchema)]
+pub struct ReviewView {
+    #[schema(value_type = String)]
+    id: LogReviewId,
+    reviewed_by: String,
+    /// How many entries it covers, from the first.
+    log_size: u64,
+    finding: String,
+    note: String,
+    #[schema(value_type = String)]
+    reviewed_at: Timestamp,
+}
+
+/// The newest sign-offs, newest first.
+#[derive(Serialize, ToSchema)]
+pub struct Reviews {
+    reviews: Vec<ReviewView>,
+}
+
+/// What was looked through, and what was found.
+#[derive(Deserialize, ToSchema)]
+#[serde(deny_unknown_fields)]
+pub struct NewReview {
+    log_size: u64,
+    /// `nothing_unusual` or `follow_up`.
+    finding: String,
+    /// What is to be followed up. No patient's data belongs here.
+    note: String,
+}
+
+/// The newest sign-offs of log reviews.
+#[utoipa::path(get, path = "/api/v1/audit/reviews", tag = "Audit", responses((status = 200, body = Reviews), (status = 401, body = ProblemBody), (status = 403, body = ProblemBody)))]
+pub async fn reviews(request: HttpRequest, state: web::Data<State>) -> Answer {
+    let (caller, _) = caller::staff(&request, &state).await?;
+    let permit = state.services.permit::<ReadAudit>(&caller).await?;
+    let reviews = state.services.log_reviews(&permit).await?.into_iter().map(|(review, reviewed_by)| ReviewView {
+        id: review.id,
+        reviewed_by,
+        log_size: review.log_size,
+        finding: review.finding,
+        note: review.note,
+        reviewed_at: review.reviewed_at,
+    });
+    Ok(HttpResponse::Ok().json(Reviews { reviews: reviews.collect() }))
+}
+
+/// Sign off a review of the log.
+#[utoipa::path(post, path = "/api/v1/audit/reviews", tag = "Audit", request_body = NewReview, responses((status = 201, body = ReviewView), (status = 401, body = ProblemBody), (status = 403, body = ProblemBody), (status = 422, body = ProblemBody)))]
+pub async fn review(request: HttpRequest, state: web::Data<State>, body: web::Json<NewReview>) -> Answer {
+    let (caller, who) = caller::staff(&request, &state).await?;
+    let permit = state.services.permit::<ReviewAudit>(&caller).await?;
+    let review = state.services.review_log(&permit, body.log_size, &body.finding, &body.note).await?;
+    Ok(HttpResponse::Created().json(ReviewView {
+        id: review.id,
+        reviewed_by: who.display_name,
+        log_size: review.log_size,
+        finding: review.finding,
+        note: review.note,
+        reviewed_at: review.reviewed_at,
+    }))
 }

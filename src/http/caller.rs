@@ -15,6 +15,10 @@ use actix_web::{HttpMessage, HttpRequest};
 
 const STAFF: &str = "bedside-staff";
 const PARTICIPANT: &str = "bedside-participant-";
+/// A sign-in that is half-way.
+pub const SIGN_IN: &str = "bedside-sign-in";
+/// A visit at an identity provider.
+pub const VISIT: &str = "bedside-visit";
 const AS: &str = "bedside-as";
 
 /// A request by nobody in particular.
@@ -39,10 +43,23 @@ pub async fn unattended(request: &HttpRequest, state: &State) -> Result<(Caller,
     identify(request, state, true).await
 }
 
+/// A member of staff who may still have to set up a second factor: good for that alone.
+///
+/// # Errors
+/// If nobody is signed in.
+pub async fn half_way(request: &HttpRequest, state: &State) -> Result<(Caller, SignedIn), Problem> {
+    let secret = cookie(request, state, STAFF).ok_or(ServiceError::Unauthenticated)?;
+    let signed_in = state.services.signed_in(&secret, false).await?;
+    Ok((acting(request, signed_in.actor()), signed_in))
+}
+
 async fn identify(request: &HttpRequest, state: &State, unattended: bool) -> Result<(Caller, SignedIn), Problem> {
     let secret = cookie(request, state, STAFF).ok_or(ServiceError::Unauthenticated)?;
     let signed_in = state.services.signed_in(&secret, unattended).await?;
-    Ok((acting(request, signed_in.actor()), signed_in))
+    match signed_in.missing {
+        Some(missing) => Err(ServiceError::Missing(missing).into()),
+        None => Ok((acting(request, signed_in.actor()), signed_in)),
+    }
 }
 
 /// Staff or a participant, whoever fits the consultation.
@@ -108,6 +125,22 @@ pub fn participant_cookie(state: &State, consultation: ConsultationId, secret: &
     make(state, name(state, &format!("{PARTICIPANT}{consultation}")), Some(secret))
 }
 
+/// A cookie for something that was begun, or its removal. That of a visit must come along when another site sends the browser back.
+#[must_use]
+pub fn ceremony_cookie(state: &State, plain: &str, secret: Option<&Secret>) -> Cookie<'static> {
+    let mut cookie = make(state, name(state, plain), secret);
+    if plain == VISIT {
+        cookie.set_same_site(SameSite::Lax);
+    }
+    cookie
+}
+
+/// The secret of something that was begun in this browser.
+#[must_use]
+pub fn ceremony(request: &HttpRequest, state: &State, plain: &str) -> Option<Secret> {
+    cookie(request, state, plain)
+}
+
 fn make(state: &State, name: String, secret: Option<&Secret>) -> Cookie<'static> {
     let mut cookie = Cookie::build(name, secret.map(|s| s.expose().to_owned()).unwrap_or_default())
         .path("/")
@@ -137,5 +170,60 @@ fn cookie(request: &HttpRequest, state: &State, plain: &str) -> Option<Secret> {
 fn acting(request: &HttpRequest, actor: Actor) -> Caller {
     let network = request.peer_addr().map(|address| address.ip().to_string());
     let id = request.extensions().get::<RequestId>().copied();
-    Caller { actor, network, request: id }
+    let client = request.headers().get(actix_web::http::header::USER_AGENT).and_then(|value| value.to_str().ok()).map(browser);
+    Caller { actor, network, client, request: id, emergency: None }
+}
+
+/// A browser in a few words, such as `Firefox on Windows`. The rest of what it says of itself is nobody's business.
+fn browser(agent: &str) -> String {
+    let first =
+        |all: &[(&'static str, &'static str)], other| all.iter().find(|(mark, _)| agent.contains(mark)).map_or(other, |(_, name)| *name);
+    let browser = first(
+        &[
+            ("Edg", "Edge"),
+            ("OPR/", "Opera"),
+            ("Firefox/", "Firefox"),
+            ("FxiOS", "Firefox"),
+            ("Chrom", "Chrome"),
+            ("CriOS", "Chrome"),
+            ("Safari/", "Safari"),
+        ],
+        "a program",
+    );
+    let system = first(
+        &[
+            ("Android", "Android"),
+            ("iPhone", "iPhone"),
+            ("iPad", "iPad"),
+            ("Windows", "Windows"),
+            ("Mac OS X", "macOS"),
+            ("CrOS", "ChromeOS"),
+            ("Linux", "Linux"),
+        ],
+        "an unknown system",
+    );
+    format!("{browser} on {system}")
+}
+
+#[cfg(test)]
+mod tests {
+    use super::browser;
+
+    #[test]
+    fn a_browser_is_told_in_a_few_words() {
+        for (agent, words) in [
+            (
+                "Mozilla/5.0 (Windows NT 10.0; Win64; x64) AppleWebKit/537.36 (KHTML, like Gecko) Chrome/130.0 Safari/537.36 Edg/130.0",
+                "Edge on Windows",
+            ),
+            ("Mozilla/5.0 (X11; Linux x86_64; rv:128.0) Gecko/20100101 Firefox/128.0", "Firefox on Linux"),
+            (
+                "Mozilla/5.0 (iPhone; CPU iPhone OS 18_0 like Mac OS X) AppleWebKit/605 Version/18.0 Mobile/15E148 Safari/604.1",
+                "Safari on iPhone",
+            ),
+            ("curl/8.5", "a program on an unknown system"),
+        ] {
+            assert_eq!(browser(agent), words);
+        }
+    }
 }

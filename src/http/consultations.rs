@@ -1,10 +1,13 @@
 //! Consultations.
 
-use crate::domain::access::{CreateConsultation, ListConsultations, ManageConsultation, ReadConsultation};
+use crate::domain::access::{
+    AccountRole, CancelConsultation, CreateConsultation, ListAllConsultations, ListConsultations, ManageConsultation, ReadConsultation,
+    ScheduleConsultation,
+};
 use crate::domain::id::{AccountId, ConsultationId, PatientId};
 use crate::domain::time::Timestamp;
 use crate::http::patients::PatientView;
-use crate::http::problem::ProblemBody;
+use crate::http::problem::{Problem, ProblemBody};
 use crate::http::{Answer, State, caller};
 use crate::services::consultations::{OpenConsultation, Transition};
 use actix_web::{HttpRequest, HttpResponse, web};
@@ -15,6 +18,7 @@ use utoipa::ToSchema;
 pub fn routes(config: &mut web::ServiceConfig) {
     config
         .service(web::resource("/consultations").route(web::get().to(list)).route(web::post().to(create)))
+        .service(web::resource("/clinicians").route(web::get().to(clinicians)))
         .service(web::resource("/consultations/waiting").route(web::get().to(waiting)))
         .service(web::resource("/consultations/{id}").route(web::get().to(read)))
         .service(web::resource("/consultations/{id}/start").route(web::post().to(start)))
@@ -60,6 +64,16 @@ pub struct NewConsultation {
     /// RFC 3339; null begins it now.
     #[schema(value_type = Option<String>)]
     starts_at: Option<Timestamp>,
+    /// For whom a scheduler plans it; clinicians leave it out, theirs are their own.
+    #[serde(default)]
+    #[schema(value_type = Option<String>)]
+    practitioner_id: Option<AccountId>,
+}
+
+/// A clinician for whom a consultation can be planned.
+#[derive(Serialize, ToSchema)]
+pub struct Clinicians {
+    clinicians: Vec<Practitioner>,
 }
 
 /// One's own consultations.
@@ -97,12 +111,17 @@ fn view(state: &State, open: OpenConsultation) -> ConsultationView {
     }
 }
 
-/// One's own consultations, newest first.
+/// One's own consultations, newest first; a scheduler's are everyone's.
 #[utoipa::path(get, path = "/api/v1/consultations", tag = "Consultations", responses((status = 200, body = Consultations), (status = 401, body = ProblemBody), (status = 403, body = ProblemBody)))]
 pub async fn list(request: HttpRequest, state: web::Data<State>) -> Answer {
-    let (caller, _) = caller::staff(&request, &state).await?;
-    let permit = state.services.permit::<ListConsultations>(&caller).await?;
-    let consultations = state.services.consultations(&permit).await?;
+    let (caller, who) = caller::staff(&request, &state).await?;
+    let consultations = if who.role == AccountRole::Scheduler {
+        let permit = state.services.permit::<ListAllConsultations>(&caller).await?;
+        state.services.all_consultations(&permit).await?
+    } else {
+        let permit = state.services.permit::<ListConsultations>(&caller).await?;
+        state.services.consultations(&permit).await?
+    };
     Ok(HttpResponse::Ok().json(Consultations { consultations: consultations.into_iter().map(|c| view(&state, c)).collect() }))
 }
 
@@ -121,8 +140,14 @@ pub async fn waiting(request: HttpRequest, state: web::Data<State>) -> Answer {
 #[utoipa::path(post, path = "/api/v1/consultations", tag = "Consultations", request_body = NewConsultation, responses((status = 201, body = ConsultationView), (status = 401, body = ProblemBody), (status = 403, body = ProblemBody), (status = 404, body = ProblemBody)))]
 pub async fn create(request: HttpRequest, state: web::Data<State>, body: web::Json<NewConsultation>) -> Answer {
     let (caller, _) = caller::staff(&request, &state).await?;
-    let permit = state.services.permit::<CreateConsultation>(&caller).await?;
-    let open = state.services.create_consultation(&permit, body.patient_id, body.starts_at).await?;
+    let open = if let Some(practitioner) = body.practitioner_id {
+        let permit = state.services.permit::<ScheduleConsultation>(&caller).await?;
+        let starts_at = body.starts_at.ok_or_else(|| Problem::field("starts_at", "is needed to plan for someone else"))?;
+        state.services.schedule_consultation(&permit, practitioner, body.patient_id, starts_at).await?
+    } else {
+        let permit = state.services.permit::<CreateConsultation>(&caller).await?;
+        state.services.create_consultation(&permit, body.patient_id, body.starts_at).await?
+    };
     Ok(HttpResponse::Created().json(view(&state, open)))
 }
 
@@ -157,5 +182,17 @@ pub async fn end(request: HttpRequest, state: web::Data<State>, id: web::Path<Co
 /// Call a planned consultation off.
 #[utoipa::path(post, path = "/api/v1/consultations/{id}/cancel", tag = "Consultations", params(("id" = String, Path)), responses((status = 200, body = ConsultationView), (status = 409, body = ProblemBody)))]
 pub async fn cancel(request: HttpRequest, state: web::Data<State>, id: web::Path<ConsultationId>) -> Answer {
-    change(&request, &state, *id, Transition::Cancel).await
+    let caller = caller::anyone(&request, &state, *id).await?;
+    let (permit, consultation) = state.services.permit_consultation::<CancelConsultation>(&caller, *id).await?;
+    let open = state.services.cancel_consultation(&permit, consultation).await?;
+    Ok(HttpResponse::Ok().json(view(&state, open)))
+}
+
+/// The clinicians for whom a consultation can be planned.
+#[utoipa::path(get, path = "/api/v1/clinicians", tag = "Consultations", responses((status = 200, body = Clinicians), (status = 401, body = ProblemBody), (status = 403, body = ProblemBody)))]
+pub async fn clinicians(request: HttpRequest, state: web::Data<State>) -> Answer {
+    let (caller, _) = caller::staff(&request, &state).await?;
+    let permit = state.services.permit::<ListAllConsultations>(&caller).await?;
+    let clinicians = state.services.clinicians(&permit).await?.into_iter().map(|(id, display_name)| Practitioner { id, display_name });
+    Ok(HttpResponse::Ok().json(Clinicians { clinicians: clinicians.collect() }))
 }

@@ -3,6 +3,7 @@
 use crate::domain::id::RequestId;
 use crate::http::State;
 use crate::http::problem::Problem;
+use crate::http::sign_in::BACK_CHANNEL;
 use actix_web::body::{BoxBody, MessageBody};
 use actix_web::dev::{ServiceRequest, ServiceResponse};
 use actix_web::http::header::{self, HeaderName, HeaderValue};
@@ -88,7 +89,8 @@ fn check(request: &ServiceRequest, origin: &str, api: bool) -> Result<Option<Htt
     }
     let json = text(header::CONTENT_TYPE)
         .is_some_and(|kind| kind.split(';').next().is_some_and(|kind| kind.trim().eq_ignore_ascii_case("application/json")));
-    if !json {
+    // an identity provider posts a form, from its own server and without cookies
+    if !json && !request.path().starts_with(BACK_CHANNEL) {
         return Err(Problem::new(StatusCode::UNSUPPORTED_MEDIA_TYPE, "CONTENT_TYPE", "Send application/json."));
     }
     Ok(None)

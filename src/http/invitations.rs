@@ -3,12 +3,12 @@
 use crate::domain::access::{ManageInvitations, ReadConsultation};
 use crate::domain::id::{ConsultationId, InvitationId, ParticipantId};
 use crate::domain::invitation::State as Standing;
-use crate::domain::participant::Role;
+use crate::domain::participant::{Capability, Role};
 use crate::domain::secret::Secret;
 use crate::domain::time::Timestamp;
 use crate::http::problem::ProblemBody;
 use crate::http::{Answer, State, caller};
-use crate::services::invitations::OpenInvitation;
+use crate::services::invitations::{Inviting, OpenInvitation, Redeemed};
 use actix_web::{HttpRequest, HttpResponse, web};
 use serde::{Deserialize, Serialize};
 use utoipa::ToSchema;
@@ -20,7 +20,8 @@ pub fn routes(config: &mut web::ServiceConfig) {
         .service(web::resource("/invitations/{id}/reissue").route(web::post().to(reissue)))
         .service(web::resource("/invitations/{id}/cancel").route(web::post().to(cancel)))
         .service(web::resource("/invitations/{id}/preview").route(web::post().to(preview)))
-        .service(web::resource("/invitations/{id}/redeem").route(web::post().to(redeem)));
+        .service(web::resource("/invitations/{id}/redeem").route(web::post().to(redeem)))
+        .service(web::resource("/invitations/{id}/move").route(web::post().to(move_device)));
 }
 
 /// An invitation.
@@ -43,6 +44,13 @@ pub struct InvitationView {
     /// Only in the answer that made it.
     #[serde(skip_serializing_if = "Option::is_none")]
     link: Option<String>,
+    /// The code to tell by another way than the link; only in the answer that made it.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    code: Option<String>,
+    /// Whether a code must be given as well.
+    with_code: bool,
+    /// What they may do in the call.
+    capabilities: Vec<&'static str>,
 }
 
 /// The invitations of a consultation.
@@ -58,6 +66,14 @@ pub struct NewInvitation {
     #[schema(value_type = String)]
     role: Role,
     name_hint: Option<String>,
+    /// Whether they must give a code as well, told by another way than the link.
+    #[serde(default)]
+    with_code: bool,
+    /// What they may do in the call: `publish_audio`, `publish_video`, `share_screen`, `chat`, `send_files`. Everything their role may, if
+    /// left out.
+    #[serde(default)]
+    #[schema(value_type = Option<Vec<String>>)]
+    capabilities: Option<Vec<Capability>>,
 }
 
 /// The secret of a link, from the fragment of its address.
@@ -69,6 +85,27 @@ pub struct LinkSecret {
     /// The language to tell about the data in.
     #[serde(default)]
     language: Option<String>,
+}
+
+/// The secret of a link, and the code where one is asked for.
+#[derive(Deserialize, ToSchema)]
+#[serde(deny_unknown_fields)]
+pub struct Redeeming {
+    #[schema(value_type = String)]
+    secret: Secret,
+    #[serde(default)]
+    #[schema(value_type = Option<String>)]
+    code: Option<Secret>,
+}
+
+/// The secret of a used link, and a code from the device that holds its place.
+#[derive(Deserialize, ToSchema)]
+#[serde(deny_unknown_fields)]
+pub struct Moving {
+    #[schema(value_type = String)]
+    secret: Secret,
+    #[schema(value_type = String)]
+    code: Secret,
 }
 
 /// What an invited person is told before they join.
@@ -85,6 +122,8 @@ pub struct PreviewView {
     consultation_id: ConsultationId,
     consultation_status: &'static str,
     bound_here: bool,
+    /// Whether a code must be given as well.
+    code_required: bool,
     #[schema(value_type = Object)]
     data_notice: Option<crate::policy::catalogue::Notice>,
 }
@@ -113,6 +152,9 @@ fn view(state: &State, open: OpenInvitation) -> InvitationView {
             Standing::Open | Standing::Cancelled => None,
         },
         link: open.link.map(|link| link.expose().to_owned()),
+        code: open.code.map(|code| code.expose().to_owned()),
+        with_code: i.code_tries.is_some(),
+        capabilities: i.capabilities.iter().map(Capability::as_str).collect(),
     }
 }
 
@@ -135,8 +177,8 @@ pub async fn create(
 ) -> Answer {
     let caller = caller::anyone(&request, &state, *id).await?;
     let (permit, consultation) = state.services.permit_consultation::<ManageInvitations>(&caller, *id).await?;
-    let NewInvitation { role, name_hint } = body.into_inner();
-    let made = state.services.invite(&permit, &consultation, role, name_hint).await?;
+    let NewInvitation { role, name_hint, with_code, capabilities } = body.into_inner();
+    let made = state.services.invite(&permit, &consultation, Inviting { role, name_hint, with_code, capabilities }).await?;
     Ok(HttpResponse::Created().json(view(&state, made)))
 }
 
@@ -181,18 +223,29 @@ pub async fn preview(request: HttpRequest, state: web::Data<State>, id: web::Pat
         consultation_id: shown.consultation.id,
         consultation_status: shown.consultation.state.as_str(),
         bound_here: shown.bound_here,
+        code_required: shown.code_required,
         data_notice: shown.notice,
     }))
 }
 
-/// Use a link: its place goes to this browser.
-#[utoipa::path(post, path = "/api/v1/invitations/{id}/redeem", tag = "Invitations", params(("id" = String, Path)), request_body = LinkSecret, responses((status = 200, body = RedeemedView), (status = 404, body = ProblemBody), (status = 409, body = ProblemBody), (status = 410, body = ProblemBody)))]
-pub async fn redeem(request: HttpRequest, state: web::Data<State>, id: web::Path<InvitationId>, body: web::Json<LinkSecret>) -> Answer {
-    let bound = bound(&request, &state, *id).await;
-    let taken = state.services.redeem(&caller::anonymous(&request), *id, &body.secret, bound).await?;
+fn taken(state: &State, taken: &Redeemed) -> HttpResponse {
     let mut answer = HttpResponse::Ok();
     if let Some(token) = &taken.token {
-        answer.cookie(caller::participant_cookie(&state, taken.consultation.id, token));
+        answer.cookie(caller::participant_cookie(state, taken.consultation.id, token));
     }
-    Ok(answer.json(RedeemedView { consultation_id: taken.consultation.id, participant_id: taken.participant }))
+    answer.json(RedeemedView { consultation_id: taken.consultation.id, participant_id: taken.participant })
+}
+
+/// Use a link: its place goes to this browser.
+#[utoipa::path(post, path = "/api/v1/invitations/{id}/redeem", tag = "Invitations", params(("id" = String, Path)), request_body = Redeeming, responses((status = 200, body = RedeemedView), (status = 403, body = ProblemBody), (status = 404, body = ProblemBody), (status = 409, body = ProblemBody), (status = 410, body = ProblemBody), (status = 429, body = ProblemBody)))]
+pub async fn redeem(request: HttpRequest, state: web::Data<State>, id: web::Path<InvitationId>, body: web::Json<Redeeming>) -> Answer {
+    let bound = bound(&request, &state, *id).await;
+    let caller = caller::anonymous(&request);
+    Ok(taken(&state, &state.services.redeem(&caller, *id, &body.secret, body.code.as_ref(), bound).await?))
+}
+
+/// Move the place of a used link to this browser, with a code from the device that holds it.
+#[utoipa::path(post, path = "/api/v1/invitations/{id}/move", tag = "Invitations", params(("id" = String, Path)), request_body = Moving, responses((status = 200, body = RedeemedView), (status = 403, body = ProblemBody), (status = 404, body = ProblemBody), (status = 409, body = ProblemBody), (status = 410, body = ProblemBody)))]
+pub async fn move_device(request: HttpRequest, state: web::Data<State>, id: web::Path<InvitationId>, body: web::Json<Moving>) -> Answer {
+    Ok(taken(&state, &state.services.move_device(&caller::anonymous(&request), *id, &body.secret, &body.code).await?))
 }

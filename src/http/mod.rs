@@ -8,9 +8,12 @@ pub mod audit;
 pub mod caller;
 pub mod consents;
 pub mod consultations;
+pub mod custody;
+pub mod emergency;
 pub mod guard;
 pub mod invitations;
 pub mod openapi;
+pub mod own_sign_in;
 pub mod participants;
 pub mod patients;
 pub mod playback;
@@ -56,6 +59,9 @@ pub fn serve(state: State, listener: TcpListener, workers: usize) -> io::Result<
             .app_data(state.clone())
             .app_data(web::PayloadConfig::new(MAX_BODY))
             .app_data(web::JsonConfig::default().limit(MAX_BODY).error_handler(|error, _| Problem::from(error).into()))
+            .app_data(
+                web::FormConfig::default().limit(MAX_BODY).error_handler(|_, _| Problem::malformed("The form cannot be read.").into()),
+            )
             .app_data(web::PathConfig::default().error_handler(|_, _| Problem::not_found().into()))
             .app_data(
                 web::QueryConfig::default().error_handler(|_, _| Problem::malformed("The query of the address cannot be read.").into()),
@@ -73,14 +79,17 @@ fn routes(config: &mut web::ServiceConfig) {
             web::scope("/api/v1")
                 .configure(system::routes)
                 .configure(sign_in::routes)
+                .configure(own_sign_in::routes)
                 .configure(accounts::routes)
                 .configure(patients::routes)
                 .configure(consultations::routes)
+                .configure(emergency::routes)
                 .configure(participants::routes)
                 .configure(invitations::routes)
                 .configure(consents::routes)
                 .configure(recordings::routes)
                 .configure(playback::routes)
+                .configure(custody::routes)
                 .configure(audit::routes)
                 .configure(policies::routes)
                 .configure(retention::routes)

@@ -2,7 +2,7 @@
 
 use crate::domain::access::{JoinConsultation, ManageParticipants, ReadConsultation};
 use crate::domain::id::{ConsultationId, ParticipantId};
-use crate::domain::participant::{Place, Role};
+use crate::domain::participant::{Capability, Place, Role};
 use crate::domain::time::Timestamp;
 use crate::http::problem::ProblemBody;
 use crate::http::{Answer, State, caller};
@@ -16,6 +16,7 @@ pub fn routes(config: &mut web::ServiceConfig) {
     config
         .service(web::resource("/consultations/{id}/participants").route(web::get().to(list)))
         .service(web::resource("/consultations/{id}/participants/me").route(web::get().to(myself)).route(web::put().to(introduce)))
+        .service(web::resource("/consultations/{id}/participants/me/device-code").route(web::post().to(device_code)))
         .service(web::resource("/consultations/{id}/participants/{participant}/admit").route(web::post().to(admit)))
         .service(web::resource("/consultations/{id}/participants/{participant}/turn-away").route(web::post().to(turn_away)))
         .service(web::resource("/consultations/{id}/participants/{participant}/remove").route(web::post().to(remove)))
@@ -57,6 +58,16 @@ pub struct Myself {
     place: Place,
     practitioner_name: String,
     clinic_name: String,
+    /// What one may do in the call.
+    capabilities: Vec<&'static str>,
+}
+
+/// A code with which one's place is moved to another device, where one's link is opened.
+#[derive(Serialize, ToSchema)]
+pub struct DeviceCode {
+    code: String,
+    #[schema(value_type = String)]
+    expires_at: Timestamp,
 }
 
 /// One's name and language.
@@ -89,7 +100,17 @@ pub async fn list(request: HttpRequest, state: web::Data<State>, id: web::Path<C
 fn own_view(state: &State, (me, practitioner_name): (OpenParticipant, String)) -> Myself {
     let OpenParticipant { participant: p, name } = me;
     let clinic_name = state.services.settings.clinic_name.clone();
-    Myself { id: p.id, consultation_id: p.consultation, role: p.role, name, place: p.place, practitioner_name, clinic_name }
+    let capabilities = p.capabilities.iter().map(Capability::as_str).collect();
+    Myself { id: p.id, consultation_id: p.consultation, role: p.role, name, place: p.place, practitioner_name, clinic_name, capabilities }
+}
+
+/// Make a code with which one's place is moved to another device.
+#[utoipa::path(post, path = "/api/v1/consultations/{id}/participants/me/device-code", tag = "Participants", params(("id" = String, Path)), responses((status = 201, body = DeviceCode), (status = 401, body = ProblemBody), (status = 403, body = ProblemBody), (status = 409, body = ProblemBody)))]
+pub async fn device_code(request: HttpRequest, state: web::Data<State>, id: web::Path<ConsultationId>) -> Answer {
+    let caller = caller::anyone(&request, &state, *id).await?;
+    let (permit, consultation) = state.services.permit_consultation::<JoinConsultation>(&caller, *id).await?;
+    let (code, expires_at) = state.services.make_device_code(&permit, &consultation).await?;
+    Ok(HttpResponse::Created().json(DeviceCode { code: code.expose().to_owned(), expires_at }))
 }
 
 /// Oneself in a consultation.

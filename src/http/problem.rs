@@ -2,7 +2,7 @@
 
 use crate::domain::invitation::Refusal;
 use crate::domain::patient::FieldError;
-use crate::services::error::ServiceError;
+use crate::services::error::{LinkRefusal, Missing, ServiceError};
 use actix_web::body::BoxBody;
 use actix_web::error::JsonPayloadError;
 use actix_web::http::{StatusCode, header};
@@ -65,6 +65,12 @@ impl Problem {
         Self::new(StatusCode::BAD_REQUEST, "MALFORMED", detail)
     }
 
+    /// One field cannot be accepted.
+    #[must_use]
+    pub fn field(name: &'static str, message: &'static str) -> Self {
+        ServiceError::Validation(vec![FieldError { name, message }]).into()
+    }
+
     /// Another site asked.
     #[must_use]
     pub fn origin() -> Self {
@@ -125,6 +131,8 @@ impl From<ServiceError> for Problem {
             ServiceError::Unauthenticated => Self::new(S::UNAUTHORIZED, "UNAUTHENTICATED", "Sign in, or open your invitation link, first."),
             ServiceError::SignInExpired => Self::new(S::UNAUTHORIZED, "SIGN_IN_EXPIRED", "Your sign-in has expired. Sign in again."),
             ServiceError::SignInFailed => Self::new(S::UNAUTHORIZED, "SIGN_IN_FAILED", "The username or the password is not right."),
+            ServiceError::CodeRequired => Self::new(S::FORBIDDEN, "CODE_REQUIRED", "Enter the code that the clinic told you."),
+            ServiceError::CodeFailed => Self::new(S::FORBIDDEN, "CODE_FAILED", "That is not the code. Ask the clinic if you are not sure."),
             ServiceError::Throttled(wait) => Self {
                 retry_after: Some(wait.as_secs().max(1)),
                 ..Self::new(S::TOO_MANY_REQUESTS, "THROTTLED", "There were too many tries. Wait a while and try again.")
@@ -145,6 +153,9 @@ impl From<ServiceError> for Problem {
             }
             ServiceError::Invitation(Refusal::Cancelled) => {
                 Self::new(S::GONE, "INVITATION_CANCELLED", "This invitation was cancelled. Ask the clinic if that is a surprise.")
+            }
+            ServiceError::Invitation(Refusal::Locked) => {
+                Self::new(S::GONE, "INVITATION_LOCKED", "The code was wrong five times. Ask the clinic for a new link.")
             }
             ServiceError::ConsultationEnded => Self::new(S::GONE, "CONSULTATION_ENDED", "This consultation is over."),
             ServiceError::Conflict(detail) => Self::new(S::CONFLICT, "CONFLICT", detail),
@@ -168,19 +179,67 @@ impl From<ServiceError> for Problem {
                     "The audit log cannot take an entry at present, so nothing is done without it. Try again.",
                 )
             },
-            ServiceError::Storage(cause) => {
-                tracing::error!(%cause, "storage failed");
-                Self::internal()
-            }
-            ServiceError::Internal(cause) => {
-                tracing::error!(%cause, "the program failed");
-                Self::internal()
-            }
+            other => Self::of_identity(other),
         }
     }
 }
 
 impl Problem {
+    /// What has to do with who someone is, and what is nobody's fault but the program's.
+    fn of_identity(error: ServiceError) -> Self {
+        use StatusCode as S;
+        match error {
+            ServiceError::SecondFactorFailed => {
+                Self::new(S::UNAUTHORIZED, "SECOND_FACTOR_FAILED", "The code or the passkey was not accepted. Try again.")
+            }
+            ServiceError::ReauthenticationFailed => {
+                Self::new(S::FORBIDDEN, "REAUTHENTICATION_FAILED", "That is not your password or your passkey.")
+            }
+            ServiceError::Reauthenticate => Self::new(
+                S::FORBIDDEN,
+                "REAUTHENTICATE",
+                "Show again that it is you: this needs a proof that is not older than ten minutes.",
+            ),
+            ServiceError::Missing(Missing::SecondFactor) => {
+                Self::new(S::FORBIDDEN, "SECOND_FACTOR_REQUIRED", "Set up a second factor first: your role must have one.")
+            }
+            ServiceError::Missing(Missing::LongerPassword) => Self::new(
+                S::FORBIDDEN,
+                "LONGER_PASSWORD_REQUIRED",
+                "Choose a password of at least 15 characters, or set up a second factor.",
+            ),
+            ServiceError::AccountLink(LinkRefusal::Unknown) => {
+                Self::new(S::NOT_FOUND, "ACCOUNT_LINK_UNKNOWN", "This link is not one of ours. Ask your administrator for a new one.")
+            }
+            ServiceError::AccountLink(LinkRefusal::Used) => {
+                Self::new(S::CONFLICT, "ACCOUNT_LINK_USED", "This link was used already. Sign in, or ask your administrator for a new one.")
+            }
+            ServiceError::AccountLink(LinkRefusal::Expired) => {
+                Self::new(S::GONE, "ACCOUNT_LINK_EXPIRED", "This link no longer works. Ask your administrator for a new one.")
+            }
+            ServiceError::Provider(_) => Self::new(
+                S::UNAUTHORIZED,
+                "PROVIDER_REFUSED",
+                "The identity provider's answer was not accepted. Try again, or ask your administrator.",
+            ),
+            ServiceError::ProviderNoRole => {
+                Self::new(S::FORBIDDEN, "PROVIDER_NO_ROLE", "You have no role on this server. Ask your administrator to give you one.")
+            }
+            ServiceError::ProviderUnavailable => {
+                Self::new(S::BAD_GATEWAY, "PROVIDER_UNAVAILABLE", "The identity provider cannot be reached at present. Try again.")
+            }
+            ServiceError::LogoutToken(_) => Self::new(S::BAD_REQUEST, "LOGOUT_TOKEN", "The logout token was not accepted."),
+            ServiceError::Storage(cause) => {
+                tracing::error!(%cause, "storage failed");
+                Self::internal()
+            }
+            other => {
+                tracing::error!(cause = %other, "the program failed");
+                Self::internal()
+            }
+        }
+    }
+
     fn internal() -> Self {
         Self::new(
             StatusCode::INTERNAL_SERVER_ERROR,

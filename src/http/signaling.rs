@@ -103,6 +103,12 @@ fn acts_as(caller: &Caller, participant: ParticipantId, account: Option<AccountI
     }
 }
 
+/// The credential behind a connection is gone: their media ends with it, at once and without waiting for them to come back.
+fn revoked(state: &State, socket: SocketId, participant: ParticipantId) -> Close {
+    state.gateway.message(socket, participant, FromBrowser::Leave);
+    Close::Refused
+}
+
 async fn talk(
     state: &State,
     own: &Caller,
@@ -119,9 +125,9 @@ async fn talk(
     loop {
         tokio::select! {
             session = ended.recv() => match (session, own.actor) {
-                (Ok(ended), Actor::Account { session, .. }) if ended == session => return Some(Close::Refused),
+                (Ok(ended), Actor::Account { session, .. }) if ended == session => return Some(revoked(state, socket, participant)),
                 // too many ended at once to be told of each: look for oneself
-                (Err(RecvError::Lagged(_)), _) if !state.services.still_good(own).await => return Some(Close::Refused),
+                (Err(RecvError::Lagged(_)), _) if !state.services.still_good(own).await => return Some(revoked(state, socket, participant)),
                 _ => {}
             },
             out = outgoing.recv() => match out {
@@ -158,7 +164,7 @@ async fn talk(
             _ = pings.tick() => {
                 // a call keeps its own clinician signed in; a credential that was ended ends the call
                 if !state.services.still_good(own).await {
-                    return Some(Close::Refused);
+                    return Some(revoked(state, socket, participant));
                 }
                 if heard.elapsed() > SILENCE || session.ping(b"").await.is_err() {
                     return None;

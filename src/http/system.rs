@@ -10,6 +10,14 @@ pub fn routes(config: &mut web::ServiceConfig) {
     config.service(web::resource("/config").route(web::get().to(public_config)));
 }
 
+/// An identity provider.
+#[derive(Serialize, ToSchema)]
+pub struct ProviderView {
+    id: String,
+    /// What the button says.
+    name: String,
+}
+
 /// What pages need to know.
 #[derive(Serialize, ToSchema)]
 pub struct PublicConfig {
@@ -17,6 +25,10 @@ pub struct PublicConfig {
     version: &'static str,
     demo: bool,
     languages: [&'static str; 2],
+    /// Identity providers that staff may sign in through.
+    providers: Vec<ProviderView>,
+    /// Whether staff can use passkeys: browsers make them for names, not for addresses.
+    passkeys: bool,
     /// STUN and TURN servers for the browser.
     #[schema(value_type = Vec<Object>)]
     ice_servers: Vec<serde_json::Value>,
@@ -31,6 +43,8 @@ pub async fn public_config(state: web::Data<State>) -> Answer {
         version: env!("CARGO_PKG_VERSION"),
         demo: settings.demo,
         languages: ["en", "es"],
+        providers: state.services.provider_buttons().into_iter().map(|p| ProviderView { id: p.id, name: p.name }).collect(),
+        passkeys: state.services.has_passkeys(),
         ice_servers: Vec::new(),
     }))
 }

@@ -6,6 +6,7 @@ use crate::crypto::digest::{hex, sha256, sha256_hex};
 use crate::domain::retention::Class;
 use crate::policy::access::AccessPolicies;
 use crate::policy::catalogue::{ConsentText, Notice};
+use crate::policy::sign_in::SignInRules;
 use rust_embed::RustEmbed;
 use serde::{Deserialize, Serialize};
 use std::collections::BTreeMap;
@@ -60,6 +61,19 @@ impl Files {
         Ok(Self(files))
     }
 
+    /// The shipped files as the demo obeys them: no role has to set up a second factor before it can be looked at.
+    ///
+    /// # Errors
+    /// If one of them is not text.
+    pub fn demo() -> Result<Self, BundleError> {
+        let mut shipped = Self::shipped()?;
+        if let Some(text) = shipped.0.get_mut("sign-in.toml") {
+            let changed = text.lines().map(|line| if line.starts_with("second_factor = ") { "second_factor = []" } else { line });
+            *text = changed.collect::<Vec<_>>().join("\n") + "\n";
+        }
+        Ok(shipped)
+    }
+
     /// The files below a folder.
     ///
     /// # Errors
@@ -105,6 +119,7 @@ pub struct Bundle {
     consent_texts: Vec<ConsentText>,
     retention: Vec<Class>,
     notices: BTreeMap<String, Notice>,
+    sign_in: SignInRules,
 }
 
 #[derive(Deserialize)]
@@ -143,7 +158,8 @@ impl Bundle {
         if !notices.contains_key("en") {
             return Err(invalid("notice.toml", "the English notice is missing".to_owned()));
         }
-        Ok(Self { digest: files.digest(), access, consent_texts, retention: retention.class, notices, files })
+        let sign_in = SignInRules::parse(need("sign-in.toml")?).map_err(|reason| invalid("sign-in.toml", reason))?;
+        Ok(Self { digest: files.digest(), sign_in, access, consent_texts, retention: retention.class, notices, files })
     }
 
     /// The bundle's digest.
@@ -196,6 +212,12 @@ impl Bundle {
         self.retention.iter().find(|c| c.class == class)
     }
 
+    /// The rules of signing in.
+    #[must_use]
+    pub const fn sign_in(&self) -> &SignInRules {
+        &self.sign_in
+    }
+
     /// The data notice in the wanted language, or in English.
     #[must_use]
     pub fn notice(&self, language: &str) -> Option<&Notice> {
@@ -228,6 +250,15 @@ mod tests {
     }
 
     #[test]
+    fn the_demo_differs_in_one_thing_only() {
+        let (shipped, demo) = (Files::shipped().expect("text"), Files::demo().expect("text"));
+        let differing: Vec<_> = shipped.iter().zip(demo.iter()).filter(|(a, b)| a != b).map(|((path, _), _)| path).collect();
+        assert_eq!(differing, ["sign-in.toml"]);
+        let rules = Bundle::check(demo).expect("valid");
+        assert!(!crate::domain::access::AccountRole::ALL.into_iter().any(|role| rules.sign_in().needs_second_factor(role)));
+    }
+
+    #[test]
     fn one_bad_file_refuses_the_whole_bundle_and_is_named() {
         for (path, text) in [
             ("retention.toml", Some("[[class]]\nclass = \"recording\"\nkeep_days = 0\nbasis = \"\"\ndescription = \"\"\n")),
@@ -237,6 +268,8 @@ mod tests {
             ("access/clinician.cedar", Some("permit (principal, action == Bedside::Action::\"no_such\", resource);")),
             ("access/clinician.cedar", Some("permit (")),
             ("consent/recording-audio-video/1/en.md", Some("no head")),
+            ("sign-in.toml", None),
+            ("sign-in.toml", Some("second_factor = []")),
         ] {
             let error = changed(path, text).err().expect("refused").to_string();
             assert!(error.starts_with(path), "{error}");

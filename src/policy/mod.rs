@@ -3,3 +3,4 @@
 pub mod access;
 pub mod bundle;
 pub mod catalogue;
+pub mod sign_in;

@@ -1,6 +1,9 @@
 //! Consultations: entering, reading, starting, ending, calling off.
 
-use crate::domain::access::{Actor, Caller, CreateConsultation, ListConsultations, ManageConsultation, Permit, ReadConsultation};
+use crate::domain::access::{
+    AccountRole, Actor, Caller, CancelConsultation, CreateConsultation, ListAllConsultations, ListConsultations, ManageConsultation,
+    Permit, ReadConsultation, ScheduleConsultation,
+};
 use crate::domain::audit::Event;
 use crate::domain::consultation::{Consultation, State};
 use crate::domain::id::{AccountId, ConsultationId, PatientId};
@@ -45,6 +48,43 @@ impl Services {
         starts_at: Option<Timestamp>,
     ) -> Result<OpenConsultation, ServiceError> {
         let practitioner = permit.account().ok_or(ServiceError::Unauthenticated)?;
+        self.enter_consultation(permit.caller(), practitioner, patient, starts_at).await
+    }
+
+    /// Plans a consultation for a clinician.
+    ///
+    /// # Errors
+    /// [`ServiceError::NotFound`] for an unknown patient or clinician.
+    pub async fn schedule_consultation(
+        &self,
+        permit: &Permit<ScheduleConsultation>,
+        practitioner: AccountId,
+        patient: PatientId,
+        starts_at: Timestamp,
+    ) -> Result<OpenConsultation, ServiceError> {
+        let account = accounts::by_id(self.database.read().await?.tx(), practitioner).await?;
+        if !account.is_some_and(|a| a.active && a.role == AccountRole::Clinician) {
+            return Err(ServiceError::NotFound("clinician"));
+        }
+        self.enter_consultation(permit.caller(), practitioner, patient, Some(starts_at)).await
+    }
+
+    /// The clinicians for whom a consultation can be planned.
+    ///
+    /// # Errors
+    /// If they cannot be read.
+    pub async fn clinicians(&self, _permit: &Permit<ListAllConsultations>) -> Result<Vec<(AccountId, String)>, ServiceError> {
+        let all = accounts::all(self.database.read().await?.tx()).await?.into_iter();
+        Ok(all.filter(|a| a.active && a.role == AccountRole::Clinician).map(|a| (a.id, a.display_name)).collect())
+    }
+
+    async fn enter_consultation(
+        &self,
+        caller: &Caller,
+        practitioner: AccountId,
+        patient: PatientId,
+        starts_at: Option<Timestamp>,
+    ) -> Result<OpenConsultation, ServiceError> {
         let now = self.now();
         let consultation = Consultation {
             id: ConsultationId::from_uuid(self.new_uuid()?),
@@ -60,9 +100,8 @@ impl Services {
         }
         consultations::insert(tx.tx(), &consultation).await?;
         let open = self.open_consultation(tx.tx(), consultation).await?;
-        let about = |event| {
-            Ok::<_, ServiceError>(self.entry(event, permit.caller())?.about("consultation", open.consultation.id).about("patient", patient))
-        };
+        let about =
+            |event| Ok::<_, ServiceError>(self.entry(event, caller)?.about("consultation", open.consultation.id).about("patient", patient));
         let mut entries = vec![about(Event::ConsultationCreated)?];
         if starts_at.is_none() {
             entries.push(about(Event::ConsultationStarted)?);
@@ -81,6 +120,22 @@ impl Services {
         {
             let mut read = self.database.read().await?;
             for consultation in consultations::of_practitioner(read.tx(), practitioner).await? {
+                open.push(self.open_consultation(read.tx(), consultation).await?);
+            }
+        }
+        self.record(self.entry(Event::ConsultationsListed, permit.caller())?.with("count", open.len())).await?;
+        Ok(open)
+    }
+
+    /// Every clinician's consultations, newest first.
+    ///
+    /// # Errors
+    /// If they cannot be read or the read not audited.
+    pub async fn all_consultations(&self, permit: &Permit<ListAllConsultations>) -> Result<Vec<OpenConsultation>, ServiceError> {
+        let mut open = Vec::new();
+        {
+            let mut read = self.database.read().await?;
+            for consultation in consultations::all(read.tx()).await? {
                 open.push(self.open_consultation(read.tx(), consultation).await?);
             }
         }
@@ -119,7 +174,21 @@ impl Services {
         Ok(open)
     }
 
-    /// Starts, ends or calls off a consultation.
+    /// Calls a planned consultation off.
+    ///
+    /// # Errors
+    /// [`ServiceError::Conflict`] if its state does not allow it.
+    pub async fn cancel_consultation(
+        &self,
+        permit: &Permit<CancelConsultation>,
+        consultation: Consultation,
+    ) -> Result<OpenConsultation, ServiceError> {
+        let changed = self.transition(permit.caller(), consultation, Transition::Cancel).await?;
+        let mut read = self.database.read().await?;
+        self.open_consultation(read.tx(), changed).await
+    }
+
+    /// Starts or ends a consultation.
     ///
     /// # Errors
     /// [`ServiceError::Conflict`] if its state does not allow it.

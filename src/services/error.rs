@@ -10,6 +10,26 @@ use crate::domain::patient::FieldError;
 use crate::storage::error::StorageError;
 use std::time::Duration;
 
+/// What someone must set up before they can do anything else.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Missing {
+    /// A second factor, which the policies ask of their role.
+    SecondFactor,
+    /// A password that is long enough to be the only factor.
+    LongerPassword,
+}
+
+/// Why a link to set a password does not open.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum LinkRefusal {
+    /// It is not one of ours.
+    Unknown,
+    /// It was used.
+    Used,
+    /// Its time is over, or a newer one replaced it.
+    Expired,
+}
+
 /// Why an operation was not done.
 #[derive(Debug, thiserror::Error)]
 pub enum ServiceError {
@@ -28,6 +48,39 @@ pub enum ServiceError {
     /// Unknown account, wrong password or suspended: never said which.
     #[error("sign-in failed")]
     SignInFailed,
+    /// The second factor is wrong.
+    #[error("the second factor was not accepted")]
+    SecondFactorFailed,
+    /// Someone signed in could not prove again who they are.
+    #[error("re-authentication failed")]
+    ReauthenticationFailed,
+    /// The operation is dangerous, and the last proof of identity too old.
+    #[error("a fresh proof of identity is needed")]
+    Reauthenticate,
+    /// Something must be set up first.
+    #[error("something must be set up first")]
+    Missing(Missing),
+    /// A link to set a password does not open.
+    #[error("the link to set a password does not open")]
+    AccountLink(LinkRefusal),
+    /// The identity provider's answer was not accepted.
+    #[error("the identity provider's answer was not accepted: {0}")]
+    Provider(&'static str),
+    /// The identity provider vouches for someone who has no role here.
+    #[error("no rule gives them a role")]
+    ProviderNoRole,
+    /// The identity provider cannot be reached.
+    #[error("the identity provider cannot be reached")]
+    ProviderUnavailable,
+    /// A logout token was not accepted.
+    #[error("the logout token was not accepted: {0}")]
+    LogoutToken(&'static str),
+    /// A one-time code is asked for.
+    #[error("a one-time code is asked for")]
+    CodeRequired,
+    /// The one-time code is wrong.
+    #[error("the one-time code is wrong")]
+    CodeFailed,
     /// Too many tries; try again after.
     #[error("too many tries")]
     Throttled(Duration),
@@ -93,6 +146,9 @@ impl From<EntropyError> for ServiceError {
 
 impl From<PasswordError> for ServiceError {
     fn from(error: PasswordError) -> Self {
+        if matches!(error, PasswordError::Busy) {
+            return Self::Throttled(Duration::from_secs(2));
+        }
         Self::Internal(error.to_string())
     }
 }

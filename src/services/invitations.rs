@@ -3,13 +3,14 @@
 //! Looking at a link changes nothing. Redeeming is one conditional update: of many at once, exactly one succeeds.
 
 use crate::crypto::envelope::{open_value, seal_value};
+use crate::crypto::one_time_code::new_short_code;
 use crate::crypto::token::{self, TokenHash};
-use crate::domain::access::{Actor, Caller, ManageInvitations, Permit, ReadConsultation};
+use crate::domain::access::{Actor, Caller, JoinConsultation, ManageInvitations, Permit, ReadConsultation};
 use crate::domain::audit::{Event, Outcome};
 use crate::domain::consultation::Consultation;
 use crate::domain::id::{InvitationId, ParticipantId};
-use crate::domain::invitation::{Invitation, Refusal, State};
-use crate::domain::participant::{Place, Role, is_valid_name};
+use crate::domain::invitation::{Invitation, MOST_CODE_TRIES, Refusal, State};
+use crate::domain::participant::{Capabilities, Capability, Place, Role, is_valid_name};
 use crate::domain::patient::FieldError;
 use crate::domain::secret::Secret;
 use crate::domain::time::Timestamp;
@@ -25,6 +26,8 @@ use std::time::Duration;
 
 /// An unused link works until this long after the consultation's planned time, or after it was made if that is later.
 const VALID_FOR: Duration = Duration::from_hours(24);
+/// How long a code to move to another device is good.
+const DEVICE_CODE: Duration = Duration::from_mins(5);
 
 /// An invitation as the clinician sees it.
 pub struct OpenInvitation {
@@ -34,6 +37,20 @@ pub struct OpenInvitation {
     pub name_hint: Option<String>,
     /// The link, told only when it is made.
     pub link: Option<Secret>,
+    /// The code that must be given as well, told only when it is made.
+    pub code: Option<Secret>,
+}
+
+/// What of an invitation the clinician chooses.
+pub struct Inviting {
+    /// In which role they take part.
+    pub role: Role,
+    /// Whom it is meant for.
+    pub name_hint: Option<String>,
+    /// Whether they must give a code as well, told by another way than the link.
+    pub with_code: bool,
+    /// What they may do; everything that their role may, if not said.
+    pub capabilities: Option<Vec<Capability>>,
 }
 
 /// What an invited person is told before they join.
@@ -48,6 +65,8 @@ pub struct Preview {
     pub consultation: Consultation,
     /// Whether this browser holds the place already.
     pub bound_here: bool,
+    /// Whether a code must be given as well.
+    pub code_required: bool,
     /// What happens with their data.
     pub notice: Option<Notice>,
 }
@@ -77,7 +96,7 @@ impl Services {
         let mut open = Vec::new();
         for stored in invitations::of_consultation(read.tx(), consultation.id).await? {
             let name_hint = self.open_hint(read.tx(), consultation, &stored).await?;
-            open.push(OpenInvitation { invitation: stored.invitation, name_hint, link: None });
+            open.push(OpenInvitation { invitation: stored.invitation, name_hint, link: None, code: None });
         }
         drop(read);
         self.record(
@@ -95,9 +114,9 @@ impl Services {
         &self,
         permit: &Permit<ManageInvitations>,
         consultation: &Consultation,
-        role: Role,
-        name_hint: Option<String>,
+        inviting: Inviting,
     ) -> Result<OpenInvitation, ServiceError> {
+        let Inviting { role, name_hint, with_code, capabilities } = inviting;
         if consultation.state.is_over() {
             return Err(ServiceError::ConsultationEnded);
         }
@@ -108,10 +127,21 @@ impl Services {
         if name_hint.as_deref().is_some_and(|hint| !is_valid_name(hint)) {
             return Err(ServiceError::Validation(vec![FieldError { name: "name_hint", message: "must be at most 80 characters" }]));
         }
+        let most = role.capabilities();
+        let capabilities = capabilities.map_or(most, |chosen| Capabilities::of(&chosen));
+        if !capabilities.within(most) {
+            return Err(ServiceError::Validation(vec![FieldError {
+                name: "capabilities",
+                message: "hold something that this role may not do",
+            }]));
+        }
         let (secret, hash) = self.new_token()?;
         let id = InvitationId::from_uuid(self.new_uuid()?);
+        let (code, code_hash) = self.new_code(id, with_code)?;
         let now = self.now();
         let invitation = Invitation {
+            capabilities,
+            code_tries: with_code.then_some(0),
             id,
             consultation: consultation.id,
             role,
@@ -127,15 +157,17 @@ impl Services {
                 Some(seal_value(&key, hint.as_bytes(), hint_context(id).as_bytes(), self.entropy.as_ref())?)
             }
         };
-        let stored = StoredInvitation { invitation, secret_hash: hash.as_str().to_owned(), sealed_hint };
+        let stored = StoredInvitation { invitation, secret_hash: hash.as_str().to_owned(), sealed_hint, code_hash };
         invitations::insert(tx.tx(), &stored).await?;
         let entry = self
             .entry(Event::InvitationCreated, permit.caller())?
             .about("invitation", id)
             .about("consultation", consultation.id)
-            .with("role", role.as_str());
+            .with("role", role.as_str())
+            .with("capabilities", capabilities.to_text())
+            .with("code", with_code);
         self.commit(tx, entry).await?;
-        Ok(OpenInvitation { link: Some(self.link(id, &secret)), invitation: stored.invitation, name_hint })
+        Ok(OpenInvitation { link: Some(self.link(id, &secret)), invitation: stored.invitation, name_hint, code })
     }
 
     /// Replaces a link: the old one and the browser bound to it stop working.
@@ -156,7 +188,8 @@ impl Services {
         let stored = self.own(tx.tx(), consultation, id).await?;
         let put_out = self.end_bound(tx.tx(), &stored.invitation).await?;
         let expires_at = expiry(consultation, self.now());
-        invitations::reissue(tx.tx(), id, &hash, expires_at).await?;
+        let (code, code_hash) = self.new_code(id, stored.code_hash.is_some())?;
+        invitations::reissue(tx.tx(), id, &hash, expires_at, code_hash.as_deref()).await?;
         let name_hint = self.open_hint(tx.tx(), consultation, &stored).await?;
         let mut entry =
             self.entry(Event::InvitationReissued, permit.caller())?.about("invitation", id).about("consultation", consultation.id);
@@ -169,8 +202,9 @@ impl Services {
                 self.commit_telling(tx, vec![entry], consultation.id, Happened::Removed(participant)).await?;
             }
         }
-        let invitation = Invitation { state: State::Open, expires_at, ..stored.invitation };
-        Ok(OpenInvitation { link: Some(self.link(id, &secret)), invitation, name_hint })
+        let code_tries = code.is_some().then_some(0);
+        let invitation = Invitation { state: State::Open, expires_at, code_tries, ..stored.invitation };
+        Ok(OpenInvitation { link: Some(self.link(id, &secret)), invitation, name_hint, code })
     }
 
     /// Takes a link back, and whoever came in by it out.
@@ -199,7 +233,7 @@ impl Services {
                 self.commit_telling(tx, vec![entry], consultation.id, Happened::Removed(participant)).await?;
             }
         }
-        Ok(OpenInvitation { invitation: Invitation { state: State::Cancelled, ..stored.invitation }, name_hint, link: None })
+        Ok(OpenInvitation { invitation: Invitation { state: State::Cancelled, ..stored.invitation }, name_hint, link: None, code: None })
     }
 
     /// The consultation an invitation belongs to, for asking the permit to manage it.
@@ -230,14 +264,22 @@ impl Services {
         let practitioner_name = self.display_name(read.tx(), consultation.practitioner).await?;
         let name_hint = self.open_hint(read.tx(), &consultation, &stored).await?;
         let notice = self.policy().bundle.notice(language).cloned();
-        Ok(Preview { practitioner_name, role: stored.invitation.role, name_hint, consultation, bound_here, notice })
+        let code_required = stored.code_hash.is_some() && !bound_here;
+        Ok(Preview { practitioner_name, role: stored.invitation.role, name_hint, consultation, bound_here, code_required, notice })
     }
 
     /// Uses a link: gives its place to this browser. The browser that holds it may repeat this.
     ///
     /// # Errors
     /// Why the link does not open; audited.
-    pub async fn redeem(&self, caller: &Caller, id: InvitationId, secret: &Secret, bound: Option<Actor>) -> Result<Redeemed, ServiceError> {
+    pub async fn redeem(
+        &self,
+        caller: &Caller,
+        id: InvitationId,
+        secret: &Secret,
+        code: Option<&Secret>,
+        bound: Option<Actor>,
+    ) -> Result<Redeemed, ServiceError> {
         let hash = token::hash(secret).ok_or(ServiceError::InvitationUnknown)?;
         let mut tx = self.database.begin().await?;
         let refused = |reason: &'static str| {
@@ -272,15 +314,29 @@ impl Services {
                 Refusal::Used => "used",
                 Refusal::Expired => "expired",
                 Refusal::Cancelled => "cancelled",
+                Refusal::Locked => "locked",
             };
             tx.rollback_with(&refused(reason)?).await?;
             return Err(refusal.into());
+        }
+        if let Some(expected) = &stored.code_hash {
+            let Some(code) = code else { return Err(ServiceError::CodeRequired) };
+            // the try is counted and kept before the code is looked at, so that many at once count too
+            if !invitations::count_try(tx.tx(), id, MOST_CODE_TRIES).await? {
+                tx.rollback_with(&refused("locked")?).await?;
+                return Err(Refusal::Locked.into());
+            }
+            if self.keys.code_hash(&id.to_string(), code)? != *expected {
+                self.commit(tx, self.entry(Event::InvitationCodeFailed, caller)?.ended(Outcome::Denied).about("invitation", id)).await?;
+                return Err(ServiceError::CodeFailed);
+            }
         }
         let participant = Participant {
             id: ParticipantId::from_uuid(self.new_uuid()?),
             consultation: consultation.id,
             account: None,
             role: stored.invitation.role,
+            capabilities: stored.invitation.capabilities,
             place: Place::Invited,
             sealed_name: None,
             language: "en".to_owned(),
@@ -301,6 +357,71 @@ impl Services {
         let entry = self.entry(Event::InvitationRedeemed, &acting)?.about("invitation", id).about("consultation", consultation.id);
         self.commit(tx, entry).await?;
         Ok(Redeemed { participant: participant.id, consultation, token: Some(token) })
+    }
+
+    /// Gives a code with which the caller's place can be moved to another device, where their link is opened. It is good for five minutes.
+    ///
+    /// # Errors
+    /// [`ServiceError::Conflict`] for staff, who just sign in there.
+    pub async fn make_device_code(
+        &self,
+        permit: &Permit<JoinConsultation>,
+        consultation: &Consultation,
+    ) -> Result<(Secret, Timestamp), ServiceError> {
+        let Actor::Participant { id, .. } = permit.caller().actor else {
+            return Err(ServiceError::Conflict("Staff sign in on the other device."));
+        };
+        let code = new_short_code(self.entropy.as_ref())?;
+        let expires_at = self.now().plus(DEVICE_CODE);
+        let mut tx = self.database.begin().await?;
+        participants::set_device_code(tx.tx(), id, &self.keys.code_hash(&format!("device/{id}"), &code)?, expires_at).await?;
+        let entry = self.entry(Event::DeviceCodeMade, permit.caller())?.about("participant", id).about("consultation", consultation.id);
+        self.commit(tx, entry).await?;
+        Ok((code, expires_at))
+    }
+
+    /// Moves the place of a used link to this browser, with a code from the one that holds it. That one's token ends.
+    ///
+    /// # Errors
+    /// [`ServiceError::CodeFailed`], audited; why the link does not open.
+    pub async fn move_device(&self, caller: &Caller, id: InvitationId, secret: &Secret, code: &Secret) -> Result<Redeemed, ServiceError> {
+        let now = self.now();
+        let mut tx = self.database.begin().await?;
+        let stored = known(tx.tx(), id, secret).await?;
+        let consultation = consultations::lookup(tx.tx(), stored.invitation.consultation).await?.ok_or(ServiceError::InvitationUnknown)?;
+        if consultation.state.is_over() {
+            return Err(ServiceError::ConsultationEnded);
+        }
+        let State::Redeemed { participant, .. } = stored.invitation.state else {
+            stored.invitation.open(now)?;
+            return Err(ServiceError::Conflict("This link was not used yet. Join with it as it is."));
+        };
+        let place = participants::lookup(tx.tx(), participant).await?.map(|p| (p.place, p.role));
+        let Some((_, role)) = place.filter(|(place, _)| !place.is_barred()) else { return Err(Refusal::Used.into()) };
+        let tried = participants::try_device_code(tx.tx(), participant, i64::from(MOST_CODE_TRIES), now).await?;
+        let hash = self.keys.code_hash(&format!("device/{participant}"), code)?;
+        if !tried || !participants::use_device_code(tx.tx(), participant, &hash, now).await? {
+            let entry = self.entry(Event::InvitationCodeFailed, caller)?.ended(Outcome::Denied).about("invitation", id);
+            self.commit(tx, entry.about("participant", participant)).await?;
+            return Err(ServiceError::CodeFailed);
+        }
+        let (token, token_hash) = self.new_token()?;
+        sign_in_sessions::end_tokens(tx.tx(), participant, now).await?;
+        sign_in_sessions::insert_token(tx.tx(), &token_hash, participant, now, expiry(&consultation, now)).await?;
+        let acting = Caller { actor: Actor::Participant { id: participant, role, consultation: consultation.id }, ..caller.clone() };
+        let entry = self.entry(Event::DeviceMoved, &acting)?.about("participant", participant).about("consultation", consultation.id);
+        // the other device is out before this one is in
+        self.commit_telling(tx, vec![entry], consultation.id, Happened::Left(participant)).await?;
+        Ok(Redeemed { participant, consultation, token: Some(token) })
+    }
+
+    fn new_code(&self, id: InvitationId, wanted: bool) -> Result<(Option<Secret>, Option<String>), ServiceError> {
+        if !wanted {
+            return Ok((None, None));
+        }
+        let code = new_short_code(self.entropy.as_ref())?;
+        let hash = self.keys.code_hash(&id.to_string(), &code)?;
+        Ok((Some(code), Some(hash)))
     }
 
     pub(crate) fn new_token(&self) -> Result<(Secret, TokenHash), ServiceError> {

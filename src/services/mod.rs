@@ -3,19 +3,27 @@
 pub mod access;
 pub mod accounts;
 pub mod audit;
+pub mod ceremonies;
 pub mod consents;
 pub mod consultations;
+pub mod custody;
+pub mod emergency;
 pub mod error;
 pub mod events;
 pub mod invitations;
+pub mod log_reviews;
 pub mod participants;
+pub mod passwords;
 pub mod patients;
 pub mod playback;
 pub mod policies;
 pub mod recordings;
 pub mod retention;
+pub mod second_factors;
 pub mod sequencer;
 pub mod sign_in;
+pub mod sign_in_sessions;
+pub mod single_sign_on;
 pub mod throttle;
 
 use crate::crypto::entropy::{Entropy, EntropyError};
@@ -26,7 +34,10 @@ use crate::domain::access::Caller;
 use crate::domain::audit::{Entry, Event};
 use crate::domain::id::{ConsultationId, EntryId, SignInSessionId, uuid_v7};
 use crate::domain::time::{Clock, Timestamp};
+use crate::identity::passkeys::Passkeys;
+use crate::identity::provider::Provider;
 use crate::policy::bundle::Bundle;
+use crate::services::ceremonies::Ceremonies;
 use crate::services::error::ServiceError;
 use crate::services::events::{Events, Happened};
 use crate::services::sequencer::Sequencer;
@@ -74,6 +85,12 @@ pub struct Services {
     pub(crate) signer: Arc<LogSigner>,
     /// The password hasher.
     pub(crate) passwords: Passwords,
+    /// Makes and checks passkeys, where the server has a name that browsers make them for.
+    pub(crate) passkeys: Option<Passkeys>,
+    /// Identity providers.
+    pub(crate) providers: Vec<Provider>,
+    /// What waits for a browser's answer.
+    pub(crate) ceremonies: Ceremonies,
     /// Who tried too often.
     pub(crate) throttle: Throttle,
     /// The bundle in force.

@@ -164,6 +164,7 @@ impl Services {
                     consultation: consultation.id,
                     account: Some(account),
                     role: Role::Practitioner,
+                    capabilities: Role::Practitioner.capabilities(),
                     place: Place::InCall,
                     sealed_name: None,
                     language: "en".to_owned(),

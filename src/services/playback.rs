@@ -127,11 +127,13 @@ impl Services {
     /// # Errors
     /// [`ServiceError::NotFound`] unless the viewing is the caller's and not over.
     pub async fn media_file(&self, caller: &Caller, id: PlaybackId, index: usize) -> Result<MediaFile, ServiceError> {
-        let mut read = self.database.read().await?;
-        let playback = recordings::playback(read.tx(), id).await?.ok_or(ServiceError::NotFound("playback"))?;
+        let playback = recordings::playback(self.database.read().await?.tx(), id).await?.ok_or(ServiceError::NotFound("playback"))?;
         if account_of(caller) != Some(playback.account) || self.now() >= playback.expires_at {
             return Err(ServiceError::NotFound("playback"));
         }
+        // what was permitted when it was opened may have ended meanwhile
+        let (_, _) = self.permit_recording::<PlayRecording>(caller, playback.recording).await?;
+        let mut read = self.database.read().await?;
         let recording = recordings::lookup(read.tx(), playback.recording).await?.ok_or(ServiceError::NotFound("recording"))?;
         let content = self.content_key(read.tx(), recording.patient).await?;
         let parts = self.verified_parts(caller, &recording, recordings::parts(read.tx(), recording.id).await?).await?;

@@ -143,8 +143,14 @@ impl Services {
         let permits = |who: &ParticipantId| decisions.get(who).is_some_and(|c| c.decision == Decision::Permit);
         let all_consented = room.participants().iter().all(permits) && recording.consultation == room.consultation();
         let caller = Caller::system();
-        let resource =
-            Resource::Recording { id: recording.id, consultation: consultation.id, practitioner: consultation.practitioner, all_consented };
+        let resource = Resource::Recording {
+            id: recording.id,
+            consultation: consultation.id,
+            practitioner: consultation.practitioner,
+            all_consented,
+            held: false,
+            granted: false,
+        };
         if !all_consented || !recording.state.is_open() {
             let refused = self.entry(Event::AccessDenied, &caller)?.ended(Outcome::Denied).about("recording", recording.id);
             tx.rollback_with(&refused.with("operation", "start_recording").with("reason", "consent")).await?;
@@ -296,7 +302,13 @@ impl Services {
         {
             let mut read = self.database.read().await?;
             let found = match own {
-                Some(id) => recordings::of_practitioner(read.tx(), id).await?,
+                Some(id) => {
+                    let mut own = recordings::of_practitioner(read.tx(), id).await?;
+                    for granted in self.granted_recordings(id).await? {
+                        own.extend(recordings::lookup(read.tx(), granted).await?);
+                    }
+                    own
+                }
                 None => recordings::all(read.tx()).await?,
             };
             for recording in found {
@@ -316,8 +328,9 @@ impl Services {
             let mut read = self.database.read().await?;
             let recording = recordings::lookup(read.tx(), id).await?.ok_or(ServiceError::NotFound("recording"))?;
             let of = consultations::lookup(read.tx(), recording.consultation).await?.ok_or(ServiceError::NotFound("recording"))?;
-            if let Actor::Account { id, role: AccountRole::Clinician, .. } = permit.caller().actor
-                && of.practitioner != id
+            if let Actor::Account { id: account, role: AccountRole::Clinician, .. } = permit.caller().actor
+                && of.practitioner != account
+                && !self.granted_recordings(account).await?.contains(&id)
             {
                 return Err(ServiceError::NotFound("recording"));
             }

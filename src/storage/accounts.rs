@@ -1,22 +1,56 @@
-//! Staff accounts.
+//! Staff accounts: who they are, their passwords, the links to set one, and who they are at identity providers.
 
+use crate::crypto::password::StoredPassword;
 use crate::domain::access::AccountRole;
-use crate::domain::id::AccountId;
+use crate::domain::id::{AccountId, AccountLinkId};
 use crate::domain::time::Timestamp;
 use crate::storage::database::{Tx, execute, fetch_all, fetch_optional};
 use crate::storage::error::StorageError;
 use crate::storage::row::{At, maybe_time, time};
 
-const INSERT: &str =
-    "INSERT INTO accounts (id, username, display_name, role, status, password_hash, created_at) VALUES ($1, $2, $3, $4, 'active', $5, $6)";
+const INSERT: &str = "INSERT INTO accounts (id, username, display_name, role, status, created_at) VALUES ($1, $2, $3, $4, 'active', $5)";
 const BY_USERNAME: &str = "SELECT * FROM accounts WHERE username = $1";
 const BY_ID: &str = "SELECT * FROM accounts WHERE id = $1";
 const ALL: &str = "SELECT * FROM accounts ORDER BY username";
 const SIGNED_IN: &str = "UPDATE accounts SET last_sign_in_at = $2 WHERE id = $1";
-const SET_PASSWORD: &str = "UPDATE accounts SET password_hash = $2 WHERE id = $1";
+const UPDATE: &str = "UPDATE accounts SET display_name = $2, role = $3, status = $4 WHERE id = $1";
+const PASSWORD: &str = "SELECT * FROM account_passwords WHERE account_id = $1";
+const SET_PASSWORD: &str =
+    "INSERT INTO account_passwords (account_id, hash, pepper_version, stands_alone, changed_at) VALUES ($1, $2, $3, $4, $5)
+    ON CONFLICT (account_id) DO UPDATE SET hash = excluded.hash, pepper_version = excluded.pepper_version,
+    stands_alone = excluded.stands_alone, changed_at = excluded.changed_at";
+const FORGET_PASSWORD: &str = "DELETE FROM account_passwords WHERE account_id = $1";
+const INSERT_LINK: &str = "INSERT INTO account_links (id, account_id, secret_hash, created_at, expires_at) VALUES ($1, $2, $3, $4, $5)";
+const LINK: &str = "SELECT * FROM account_links WHERE id = $1";
+const USE_LINK: &str = "UPDATE account_links SET used_at = $2 WHERE id = $1 AND used_at IS NULL AND expires_at > $2";
+const END_LINKS: &str = "UPDATE account_links SET expires_at = $2 WHERE account_id = $1 AND used_at IS NULL AND expires_at > $2";
+const IDENTITY: &str = "SELECT * FROM provider_identities WHERE issuer = $1 AND subject = $2";
+const IDENTITIES: &str = "SELECT * FROM provider_identities WHERE account_id = $1 ORDER BY created_at";
+const INSERT_IDENTITY: &str = "INSERT INTO provider_identities (issuer, subject, account_id, created_at) VALUES ($1, $2, $3, $4)";
+const INSERT_LOGOUT: &str = "INSERT INTO logout_tokens (issuer, token_id, expires_at) VALUES ($1, $2, $3) ON CONFLICT DO NOTHING";
+const FORGET_LOGOUTS: &str = "DELETE FROM logout_tokens WHERE expires_at < $1";
 
 /// Every statement, for the test that prepares them on both engines.
-pub const STATEMENTS: &[&str] = &[INSERT, BY_USERNAME, BY_ID, ALL, SIGNED_IN, SET_PASSWORD];
+pub const STATEMENTS: &[&str] = &[
+    INSERT,
+    BY_USERNAME,
+    BY_ID,
+    ALL,
+    SIGNED_IN,
+    UPDATE,
+    PASSWORD,
+    SET_PASSWORD,
+    FORGET_PASSWORD,
+    INSERT_LINK,
+    LINK,
+    USE_LINK,
+    END_LINKS,
+    IDENTITY,
+    IDENTITIES,
+    INSERT_IDENTITY,
+    INSERT_LOGOUT,
+    FORGET_LOGOUTS,
+];
 
 /// A staff account as stored.
 #[derive(Clone)]
@@ -31,8 +65,6 @@ pub struct Account {
     pub role: AccountRole,
     /// Whether it may sign in.
     pub active: bool,
-    /// PHC string.
-    pub password_hash: String,
     /// When it was made.
     pub created_at: Timestamp,
     /// When it was last signed in.
@@ -46,7 +78,6 @@ struct Row {
     display_name: String,
     role: String,
     status: String,
-    password_hash: String,
     created_at: i64,
     last_sign_in_at: Option<i64>,
 }
@@ -65,7 +96,6 @@ impl TryFrom<Row> for Account {
             },
             username: row.username,
             display_name: row.display_name,
-            password_hash: row.password_hash,
             created_at: time(row.created_at),
             last_sign_in_at: maybe_time(row.last_sign_in_at),
         })
@@ -84,7 +114,6 @@ pub async fn insert(tx: &mut Tx, account: &Account) -> Result<(), StorageError> 
         &account.username,
         &account.display_name,
         account.role.as_str(),
-        &account.password_hash,
         account.created_at.as_micros()
     )?;
     Ok(())
@@ -123,11 +152,213 @@ pub async fn signed_in(tx: &mut Tx, id: AccountId, now: Timestamp) -> Result<(),
     Ok(())
 }
 
-/// Replaces the password.
+/// Changes name, role and whether the account may sign in.
 ///
 /// # Errors
 /// See [`StorageError`].
-pub async fn set_password(tx: &mut Tx, id: AccountId, hash: &str) -> Result<(), StorageError> {
-    execute!(tx, SET_PASSWORD, id.to_string(), hash)?;
+pub async fn update(tx: &mut Tx, account: &Account) -> Result<(), StorageError> {
+    let status = if account.active { "active" } else { "suspended" };
+    execute!(tx, UPDATE, account.id.to_string(), &account.display_name, account.role.as_str(), status)?;
     Ok(())
+}
+
+/// An account's password.
+pub struct AccountPassword {
+    /// The hash and its pepper.
+    pub stored: StoredPassword,
+    /// Whether it is long enough to be the only factor.
+    pub stands_alone: bool,
+    /// When it was set.
+    pub changed_at: Timestamp,
+}
+
+#[derive(sqlx::FromRow)]
+struct PasswordRow {
+    account_id: String,
+    hash: String,
+    pepper_version: i64,
+    stands_alone: i64,
+    changed_at: i64,
+}
+
+/// The password of an account, if it has one.
+///
+/// # Errors
+/// See [`StorageError`].
+pub async fn password(tx: &mut Tx, id: AccountId) -> Result<Option<AccountPassword>, StorageError> {
+    let Some(row) = fetch_optional!(tx, PasswordRow, PASSWORD, id.to_string())? else { return Ok(None) };
+    let at = At { table: "account_passwords", row: &row.account_id };
+    let pepper = at.need("pepper_version", u32::try_from(row.pepper_version).ok())?;
+    Ok(Some(AccountPassword {
+        stored: StoredPassword { phc: row.hash, pepper },
+        stands_alone: row.stands_alone != 0,
+        changed_at: time(row.changed_at),
+    }))
+}
+
+/// Sets or replaces the password.
+///
+/// # Errors
+/// See [`StorageError`].
+pub async fn set_password(tx: &mut Tx, id: AccountId, password: &AccountPassword) -> Result<(), StorageError> {
+    let AccountPassword { stored, stands_alone, changed_at } = password;
+    execute!(tx, SET_PASSWORD, id.to_string(), &stored.phc, i64::from(stored.pepper), i64::from(*stands_alone), changed_at.as_micros())?;
+    Ok(())
+}
+
+/// Takes the password away.
+///
+/// # Errors
+/// See [`StorageError`].
+pub async fn forget_password(tx: &mut Tx, id: AccountId) -> Result<(), StorageError> {
+    execute!(tx, FORGET_PASSWORD, id.to_string())?;
+    Ok(())
+}
+
+/// A link to set a password.
+pub struct AccountLink {
+    /// Its id, part of the address.
+    pub id: AccountLinkId,
+    /// Whose password.
+    pub account: AccountId,
+    /// SHA-256 of its secret.
+    pub secret_hash: String,
+    /// When it was made.
+    pub created_at: Timestamp,
+    /// When it stops working.
+    pub expires_at: Timestamp,
+    /// When it was used.
+    pub used_at: Option<Timestamp>,
+}
+
+#[derive(sqlx::FromRow)]
+struct LinkRow {
+    id: String,
+    account_id: String,
+    secret_hash: String,
+    created_at: i64,
+    expires_at: i64,
+    used_at: Option<i64>,
+}
+
+/// Keeps a link; the account's earlier ones stop working.
+///
+/// # Errors
+/// See [`StorageError`].
+pub async fn insert_link(tx: &mut Tx, link: &AccountLink) -> Result<(), StorageError> {
+    end_links(tx, link.account, link.created_at).await?;
+    execute!(
+        tx,
+        INSERT_LINK,
+        link.id.to_string(),
+        link.account.to_string(),
+        &link.secret_hash,
+        link.created_at.as_micros(),
+        link.expires_at.as_micros()
+    )?;
+    Ok(())
+}
+
+/// A link, used or not.
+///
+/// # Errors
+/// See [`StorageError`].
+pub async fn link(tx: &mut Tx, id: AccountLinkId) -> Result<Option<AccountLink>, StorageError> {
+    let Some(row) = fetch_optional!(tx, LinkRow, LINK, id.to_string())? else { return Ok(None) };
+    let at = At { table: "account_links", row: &row.id };
+    Ok(Some(AccountLink {
+        id,
+        account: at.parse("account_id", &row.account_id)?,
+        created_at: time(row.created_at),
+        expires_at: time(row.expires_at),
+        used_at: maybe_time(row.used_at),
+        secret_hash: row.secret_hash,
+    }))
+}
+
+/// Uses a link up; `false` if it was used or has expired.
+///
+/// # Errors
+/// See [`StorageError`].
+pub async fn use_link(tx: &mut Tx, id: AccountLinkId, now: Timestamp) -> Result<bool, StorageError> {
+    Ok(execute!(tx, USE_LINK, id.to_string(), now.as_micros())? == 1)
+}
+
+/// Ends every unused link of an account.
+///
+/// # Errors
+/// See [`StorageError`].
+pub async fn end_links(tx: &mut Tx, account: AccountId, now: Timestamp) -> Result<(), StorageError> {
+    execute!(tx, END_LINKS, account.to_string(), now.as_micros())?;
+    Ok(())
+}
+
+/// Who a provider's subject is here.
+#[derive(Debug, Clone)]
+pub struct ProviderIdentity {
+    /// The provider's issuer identifier.
+    pub issuer: String,
+    /// The subject there.
+    pub subject: String,
+    /// The account here.
+    pub account: AccountId,
+    /// Since when.
+    pub created_at: Timestamp,
+}
+
+#[derive(sqlx::FromRow)]
+struct IdentityRow {
+    issuer: String,
+    subject: String,
+    account_id: String,
+    created_at: i64,
+}
+
+impl TryFrom<IdentityRow> for ProviderIdentity {
+    type Error = StorageError;
+    fn try_from(row: IdentityRow) -> Result<Self, StorageError> {
+        let account = At { table: "provider_identities", row: &row.subject }.parse("account_id", &row.account_id)?;
+        Ok(Self { issuer: row.issuer, subject: row.subject, account, created_at: time(row.created_at) })
+    }
+}
+
+/// The account of a provider's subject.
+///
+/// # Errors
+/// See [`StorageError`].
+pub async fn provider_identity(tx: &mut Tx, issuer: &str, subject: &str) -> Result<Option<ProviderIdentity>, StorageError> {
+    fetch_optional!(tx, IdentityRow, IDENTITY, issuer, subject)?.map(TryInto::try_into).transpose()
+}
+
+/// Everyone an account is at providers.
+///
+/// # Errors
+/// See [`StorageError`].
+pub async fn provider_identities(tx: &mut Tx, account: AccountId) -> Result<Vec<ProviderIdentity>, StorageError> {
+    fetch_all!(tx, IdentityRow, IDENTITIES, account.to_string())?.into_iter().map(TryInto::try_into).collect()
+}
+
+/// Ties a provider's subject to an account.
+///
+/// # Errors
+/// [`StorageError::Duplicate`] if it is tied already.
+pub async fn insert_provider_identity(tx: &mut Tx, identity: &ProviderIdentity) -> Result<(), StorageError> {
+    let ProviderIdentity { issuer, subject, account, created_at } = identity;
+    execute!(tx, INSERT_IDENTITY, issuer, subject, account.to_string(), created_at.as_micros())?;
+    Ok(())
+}
+
+/// Notes a logout token; `false` if it was seen before.
+///
+/// # Errors
+/// See [`StorageError`].
+pub async fn note_logout_token(
+    tx: &mut Tx,
+    issuer: &str,
+    token_id: &str,
+    now: Timestamp,
+    expires_at: Timestamp,
+) -> Result<bool, StorageError> {
+    execute!(tx, FORGET_LOGOUTS, now.as_micros())?;
+    Ok(execute!(tx, INSERT_LOGOUT, issuer, token_id, expires_at.as_micros())? == 1)
 }

@@ -11,10 +11,11 @@ const INSERT: &str = "INSERT INTO consultations (id, patient_id, practitioner_id
     VALUES ($1, $2, $3, $4, $5, $6, $7, $8)";
 const LOOKUP: &str = "SELECT * FROM consultations WHERE id = $1";
 const OF_PRACTITIONER: &str = "SELECT * FROM consultations WHERE practitioner_id = $1 ORDER BY starts_at DESC, id DESC LIMIT 200";
+const ALL: &str = "SELECT * FROM consultations ORDER BY starts_at DESC, id DESC LIMIT 500";
 const SET_STATE: &str = "UPDATE consultations SET status = $2, started_at = $3, ended_at = $4 WHERE id = $1 AND status = $5";
 
 /// Every statement, for the test that prepares them on both engines.
-pub const STATEMENTS: &[&str] = &[INSERT, LOOKUP, OF_PRACTITIONER, SET_STATE];
+pub const STATEMENTS: &[&str] = &[INSERT, LOOKUP, OF_PRACTITIONER, ALL, SET_STATE];
 
 #[derive(sqlx::FromRow)]
 struct Row {
@@ -86,6 +87,14 @@ pub async fn lookup(tx: &mut Tx, id: ConsultationId) -> Result<Option<Consultati
 /// See [`StorageError`].
 pub async fn of_practitioner(tx: &mut Tx, practitioner: AccountId) -> Result<Vec<Consultation>, StorageError> {
     fetch_all!(tx, Row, OF_PRACTITIONER, practitioner.to_string())?.into_iter().map(TryInto::try_into).collect()
+}
+
+/// The newest consultations of everyone.
+///
+/// # Errors
+/// See [`StorageError`].
+pub async fn all(tx: &mut Tx) -> Result<Vec<Consultation>, StorageError> {
+    fetch_all!(tx, Row, ALL)?.into_iter().map(TryInto::try_into).collect()
 }
 
 /// Moves from one state to another; `false` if someone else moved it first.

@@ -2,23 +2,41 @@
 
 use crate::crypto::token::TokenHash;
 use crate::domain::id::{AccountId, ConsultationId, ParticipantId};
-use crate::domain::participant::{Place, Role};
+use crate::domain::participant::{Capabilities, Place, Role};
 use crate::domain::time::Timestamp;
 use crate::storage::database::{Tx, execute, fetch_all, fetch_optional};
 use crate::storage::error::StorageError;
 use crate::storage::row::{At, maybe_time, time};
 
-const INSERT: &str = "INSERT INTO participants (id, consultation_id, account_id, role, place, sealed_name, language, joined_at, created_at)
-    VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9)";
+const INSERT: &str = "INSERT INTO participants (id, consultation_id, account_id, role, place, sealed_name, language, joined_at, created_at,
+    capabilities) VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10)";
+const SET_DEVICE_CODE: &str = "INSERT INTO device_codes (participant_id, code_hash, tries, expires_at) VALUES ($1, $2, 0, $3)
+    ON CONFLICT (participant_id) DO UPDATE SET code_hash = excluded.code_hash, tries = 0, expires_at = excluded.expires_at";
+const TRY_DEVICE_CODE: &str = "UPDATE device_codes SET tries = tries + 1 WHERE participant_id = $1 AND tries < $2 AND expires_at > $3";
+const USE_DEVICE_CODE: &str = "DELETE FROM device_codes WHERE participant_id = $1 AND code_hash = $2 AND expires_at > $3";
 const LOOKUP: &str = "SELECT * FROM participants WHERE id = $1";
 const OF_CONSULTATION: &str = "SELECT * FROM participants WHERE consultation_id = $1 ORDER BY created_at, id";
 const OF_ACCOUNT: &str = "SELECT * FROM participants WHERE consultation_id = $1 AND account_id = $2";
+const IN_CALLS: &str = "SELECT p.* FROM participants p JOIN consultations c ON c.id = p.consultation_id
+    WHERE p.account_id = $1 AND p.place = 'in_call' AND c.status = 'in_progress'";
 const OF_TICKET: &str = "SELECT p.* FROM join_tickets t JOIN participants p ON p.id = t.participant_id WHERE t.token_hash = $1";
 const SET_NAME: &str = "UPDATE participants SET sealed_name = $2, language = $3, place = $4 WHERE id = $1";
 const SET_PLACE: &str = "UPDATE participants SET place = $2, joined_at = COALESCE(joined_at, $3) WHERE id = $1";
 
 /// Every statement, for the test that prepares them on both engines.
-pub const STATEMENTS: &[&str] = &[INSERT, LOOKUP, OF_CONSULTATION, OF_ACCOUNT, OF_TICKET, SET_NAME, SET_PLACE];
+pub const STATEMENTS: &[&str] = &[
+    INSERT,
+    LOOKUP,
+    OF_CONSULTATION,
+    OF_ACCOUNT,
+    IN_CALLS,
+    OF_TICKET,
+    SET_NAME,
+    SET_PLACE,
+    SET_DEVICE_CODE,
+    TRY_DEVICE_CODE,
+    USE_DEVICE_CODE,
+];
 
 /// A participant as stored.
 #[derive(Debug, Clone)]
@@ -33,6 +51,8 @@ pub struct Participant {
     pub role: Role,
     /// Where they are.
     pub place: Place,
+    /// What they may do in the call.
+    pub capabilities: Capabilities,
     /// Their name, sealed; `None` until they gave one.
     pub sealed_name: Option<Vec<u8>>,
     /// BCP 47 tag of the language they read.
@@ -54,6 +74,7 @@ struct Row {
     language: String,
     joined_at: Option<i64>,
     created_at: i64,
+    capabilities: String,
 }
 
 impl TryFrom<Row> for Participant {
@@ -66,6 +87,7 @@ impl TryFrom<Row> for Participant {
             account: row.account_id.as_deref().map(|id| at.parse("account_id", id)).transpose()?,
             role: at.need("role", Role::parse(&row.role))?,
             place: at.need("place", Place::parse(&row.place))?,
+            capabilities: at.need("capabilities", Capabilities::parse(&row.capabilities))?,
             joined_at: maybe_time(row.joined_at),
             created_at: time(row.created_at),
             sealed_name: row.sealed_name,
@@ -90,7 +112,8 @@ pub async fn insert(tx: &mut Tx, p: &Participant) -> Result<(), StorageError> {
         p.sealed_name.clone(),
         &p.language,
         p.joined_at.map(Timestamp::as_micros),
-        p.created_at.as_micros()
+        p.created_at.as_micros(),
+        p.capabilities.to_text()
     )?;
     Ok(())
 }
@@ -119,6 +142,14 @@ pub async fn of_account(tx: &mut Tx, consultation: ConsultationId, account: Acco
     fetch_optional!(tx, Row, OF_ACCOUNT, consultation.to_string(), account.to_string())?.map(TryInto::try_into).transpose()
 }
 
+/// The places of an account in calls that are going on.
+///
+/// # Errors
+/// See [`StorageError`].
+pub async fn in_calls(tx: &mut Tx, account: AccountId) -> Result<Vec<Participant>, StorageError> {
+    fetch_all!(tx, Row, IN_CALLS, account.to_string())?.into_iter().map(TryInto::try_into).collect()
+}
+
 /// The participant a join ticket was given to, whether or not it is still good.
 ///
 /// # Errors
@@ -144,4 +175,29 @@ pub async fn set_place(tx: &mut Tx, id: ParticipantId, place: Place, now: Timest
     let joined = (place == Place::InCall).then(|| now.as_micros());
     execute!(tx, SET_PLACE, id.to_string(), place.as_str(), joined)?;
     Ok(())
+}
+
+/// Keeps a code with which someone moves to another device, in the place of an earlier one.
+///
+/// # Errors
+/// See [`StorageError`].
+pub async fn set_device_code(tx: &mut Tx, id: ParticipantId, hash: &str, expires_at: Timestamp) -> Result<(), StorageError> {
+    execute!(tx, SET_DEVICE_CODE, id.to_string(), hash, expires_at.as_micros())?;
+    Ok(())
+}
+
+/// Counts a try of the code; `false` if there is none, it has run out, or was tried too often.
+///
+/// # Errors
+/// See [`StorageError`].
+pub async fn try_device_code(tx: &mut Tx, id: ParticipantId, most: i64, now: Timestamp) -> Result<bool, StorageError> {
+    Ok(execute!(tx, TRY_DEVICE_CODE, id.to_string(), most, now.as_micros())? == 1)
+}
+
+/// Uses the code up; `false` if it is not this one.
+///
+/// # Errors
+/// See [`StorageError`].
+pub async fn use_device_code(tx: &mut Tx, id: ParticipantId, hash: &str, now: Timestamp) -> Result<bool, StorageError> {
+    Ok(execute!(tx, USE_DEVICE_CODE, id.to_string(), hash, now.as_micros())? == 1)
 }

@@ -1,7 +1,7 @@
 //! The program's other commands, run as an operator runs them.
 
 use crate::support::people::Browser;
-use crate::support::server::run_on;
+use crate::support::server::{policies, run_on};
 use serde_json::json;
 use std::fs;
 use std::io::Write;
@@ -31,14 +31,29 @@ fn an_account_made_at_the_machine_can_sign_in_and_a_short_password_cannot_be_giv
     let folder = tempfile::tempdir().expect("folder");
     let database = format!("sqlite:{}", folder.path().join("data/bedside.db").display());
     let keys = folder.path().join("keys").display().to_string();
+    let policies = policies(folder.path(), false).display().to_string();
     let add = |password: &str, role: &str| {
-        let arguments = ["user", "add", "Nora", "--name", "Dr. Nora Berg", "--role", role, "--database", &database, "--keys", &keys];
+        let arguments = [
+            "user",
+            "add",
+            "Nora",
+            "--name",
+            "Dr. Nora Berg",
+            "--role",
+            role,
+            "--database",
+            &database,
+            "--keys",
+            &keys,
+            "--policies",
+            &policies,
+        ];
         bedside(&arguments, &format!("{password}\n"))
     };
     let short = add("too short", "clinician");
-    assert!(!short.status.success() && text(&short.stderr).contains("at least 15 characters"), "{}", text(&short.stderr));
+    assert!(!short.status.success() && text(&short.stderr).contains("must have at least 15 characters"), "{}", text(&short.stderr));
     let unknown = add("long enough to be good", "king");
-    assert!(!unknown.status.success() && text(&unknown.stderr).contains("clinician, auditor or administrator"));
+    assert!(!unknown.status.success() && text(&unknown.stderr).contains("clinician, scheduler, auditor, records_officer or administrator"));
     let made = add("long enough to be good", "clinician");
     assert!(made.status.success(), "{}", text(&made.stderr));
     assert!(!text(&made.stdout).contains("long enough"));

@@ -12,14 +12,19 @@
     reason = "a test or benchmark ends loudly, prints, and documents itself by its names"
 )]
 
+mod access;
+mod accounts;
 mod audit;
 mod bad_input;
 mod cli;
 mod consent;
 mod consultations;
+mod custody;
+mod emergency;
 mod identity;
 mod invitations;
 mod media;
+mod second_factors;
 mod signaling;
 mod storage;
 mod support;

@@ -5,8 +5,8 @@ use crate::support::people::{Browser, Visit};
 use crate::support::postgres;
 use crate::support::server::{PASSWORD, run_on};
 use bedside::storage::{
-    accounts, audit, consents, consultations, database::Database, invitations, participants, patients, policies, recordings,
-    sign_in_sessions,
+    accounts, audit, consents, consultations, custody, database::Database, emergency_accesses, invitations, log_reviews, participants,
+    patients, policies, recordings, second_factors, sign_in_sessions,
 };
 use serde_json::json;
 use sqlx::{AssertSqlSafe, Connection, Executor, Row};
@@ -20,11 +20,15 @@ fn statements() -> Vec<&'static str> {
         audit::STATEMENTS,
         consents::STATEMENTS,
         consultations::STATEMENTS,
+        custody::STATEMENTS,
+        emergency_accesses::STATEMENTS,
         invitations::STATEMENTS,
+        log_reviews::STATEMENTS,
         participants::STATEMENTS,
         patients::STATEMENTS,
         policies::STATEMENTS,
         recordings::STATEMENTS,
+        second_factors::STATEMENTS,
         sign_in_sessions::STATEMENTS,
     ]
     .concat()

@@ -125,14 +125,15 @@ impl MediaPlane {
         self.local
     }
 
-    /// Answers an offer. A connection `peer` already has is replaced; its routes and its tap go on with the
+    /// Answers an offer. What the participant may not send, by the index of its source, goes no further than this plane. A connection `peer` already has is replaced; its routes and its tap go on with the
     /// new one. The answer carries all candidates; there is nothing to trickle.
     ///
     /// # Errors
     /// [`NegotiationError`] when the offer is refused; an existing connection then stays.
-    pub async fn connect(&self, peer: PeerId, offer_sdp: String) -> Result<String, NegotiationError> {
+    pub async fn connect(&self, peer: PeerId, offer_sdp: String, allowed: [bool; 3]) -> Result<String, NegotiationError> {
         let serial = self.serial.fetch_add(1, Relaxed);
-        let (connection, answer) = self.negotiator.negotiate(peer, serial, &offer_sdp, Instant::now())?;
+        let (mut connection, answer) = self.negotiator.negotiate(peer, serial, &offer_sdp, Instant::now())?;
+        connection.allowed = allowed;
         let (done, ready) = oneshot::channel();
         self.tell(Command::Connect(Box::new(connection), done));
         ready.await.map_err(|_| NegotiationError::Stopped)?;

@@ -92,6 +92,8 @@ pub(super) struct Peer {
     deadline: Option<Instant>,
     learned: u8,
     broken: bool,
+    /// Which sources the participant may send, by index.
+    pub allowed: [bool; 3],
     /// Who receives from this connection: key and slot. Kept by the switch.
     pub subscribers: Vec<(usize, usize)>,
     /// Whether a tap listens. Kept by the switch.
@@ -112,6 +114,7 @@ impl Peer {
             deadline: Some(now + CONNECT_WITHIN),
             learned: 0,
             broken: false,
+            allowed: [true; 3],
             subscribers: Vec::new(),
             recorded: false,
             waits: Waits::Nothing,

@@ -320,6 +320,9 @@ impl Switch {
         let packet = &arrived.packet;
         let Some(peer) = self.peer(key) else { return };
         let Some(source) = peer.source_of(&packet.header, now) else { return };
+        if !peer.allowed[source.index()] {
+            return;
+        }
         let (id, origin, recorded) = (peer.id(), peer.origin(packet.header.ssrc), peer.recorded);
         let subscribers = std::mem::take(&mut peer.subscribers);
         add(&self.counters.published, 1);

@@ -384,9 +384,9 @@ fn a_plane_on_a_real_socket_answers_drops_strangers_and_stops() {
     let config = MediaConfig { bind: "127.0.0.1:0".parse().unwrap(), advertise: Vec::new() };
     let plane = MediaPlane::start(config, events).unwrap();
     let client = Client::new(1, Instant::now());
-    let answer = runtime.block_on(plane.connect(client.id, client.offer.clone())).unwrap();
+    let answer = runtime.block_on(plane.connect(client.id, client.offer.clone(), [true; 3])).unwrap();
     assert!(answer.contains(&format!(" 127.0.0.1 {} typ host", plane.local_addr().port())));
-    assert!(matches!(runtime.block_on(plane.connect(client.id, String::new())), Err(NegotiationError::Shape(_))));
+    assert!(matches!(runtime.block_on(plane.connect(client.id, String::new(), [true; 3])), Err(NegotiationError::Shape(_))));
     UdpSocket::bind("127.0.0.1:0").unwrap().send_to(&[0x80; 100], plane.local_addr()).unwrap();
     let deadline = Instant::now() + Duration::from_secs(10);
     while plane.stats().unvalidated == 0 {
@@ -396,7 +396,7 @@ fn a_plane_on_a_real_socket_answers_drops_strangers_and_stops() {
     assert_eq!(plane.stats().connections, 1, "a refused offer leaves the connection alone");
     plane.shutdown();
     assert_eq!(plane.stats().connections, 0);
-    assert!(matches!(runtime.block_on(plane.connect(client.id, client.offer)), Err(NegotiationError::Stopped)));
+    assert!(matches!(runtime.block_on(plane.connect(client.id, client.offer, [true; 3])), Err(NegotiationError::Stopped)));
     let last = std::iter::from_fn(|| heard.try_recv().ok()).last();
     assert_eq!(last, Some(MediaEvent::State { peer: client.id, state: ConnectionState::Closed }));
 }

@@ -50,12 +50,43 @@ pub struct TestServer {
 pub const PASSWORD: &str = "a long enough test password";
 
 /// Every account of every test server.
-pub const ACCOUNTS: [(&str, &str, AccountRole); 4] = [
+pub const ACCOUNTS: [(&str, &str, AccountRole); 6] = [
     ("ana", "Dr. Ana Ruiz", AccountRole::Clinician),
     ("ben", "Dr. Ben Okafor", AccountRole::Clinician),
+    ("sam", "Tom Lindqvist", AccountRole::Scheduler),
     ("aud", "Jonas Weber", AccountRole::Auditor),
+    ("rec", "Ines Moreau", AccountRole::RecordsOfficer),
     ("adm", "Mira Patel", AccountRole::Administrator),
 ];
+
+/// Policy files as they are shipped, but for one line: whether every role must show a second factor.
+pub fn policies(folder: &Path, second_factor: bool) -> PathBuf {
+    let copy = folder.join("policies");
+    if !copy.exists() {
+        copy_folder(Path::new(concat!(env!("CARGO_MANIFEST_DIR"), "/policies")), &copy);
+        if !second_factor {
+            let path = copy.join("sign-in.toml");
+            let text = std::fs::read_to_string(&path).expect("rules");
+            let changed: Vec<_> =
+                text.lines().map(|line| if line.starts_with("second_factor = ") { "second_factor = []" } else { line }).collect();
+            std::fs::write(&path, changed.join("\n")).expect("rules");
+        }
+    }
+    copy
+}
+
+fn copy_folder(from: &Path, to: &Path) {
+    std::fs::create_dir_all(to).expect("folder");
+    for item in std::fs::read_dir(from).expect("folder") {
+        let path = item.expect("item").path();
+        let target = to.join(path.file_name().expect("a name"));
+        if path.is_dir() {
+            copy_folder(&path, &target);
+        } else {
+            std::fs::copy(&path, &target).expect("copied");
+        }
+    }
+}
 
 pub fn config(folder: &Path, database: &str) -> Config {
     let loopback = "127.0.0.1:0".parse().expect("address");
@@ -66,6 +97,7 @@ pub fn config(folder: &Path, database: &str) -> Config {
         database: database.to_owned(),
         recordings: folder.join("recordings"),
         keys: folder.join("keys"),
+        policies: Some(policies(folder, false)),
         workers: 1,
         ..Config::default()
     }
@@ -73,21 +105,34 @@ pub fn config(folder: &Path, database: &str) -> Config {
 
 /// Runs a test against a server of its own.
 pub fn run(engine: Engine, test: impl AsyncFnOnce(&TestServer)) {
+    run_as(engine, |_, _| (), test);
+}
+
+/// Runs a server on existing data; can be called again to restart it.
+pub fn run_on(folder: &Path, database: &str, test: impl AsyncFnOnce(&TestServer)) {
+    run_with(folder, config(folder, database), test);
+}
+
+/// Runs a test against a server of its own that is set up in another way.
+pub fn run_as(engine: Engine, change: impl FnOnce(&Path, &mut Config), test: impl AsyncFnOnce(&TestServer)) {
     let folder = tempfile::tempdir().expect("folder");
     let database = match engine {
         Engine::Sqlite => format!("sqlite:{}", folder.path().join("data/bedside.db").display()),
         Engine::Postgres => postgres::fresh_database(),
     };
-    run_on(folder.path(), &database, test);
+    let mut config = config(folder.path(), &database);
+    change(folder.path(), &mut config);
+    run_with(folder.path(), config, test);
 }
 
-/// Runs a server on existing data; can be called again to restart it.
-pub fn run_on(folder: &Path, database: &str, test: impl AsyncFnOnce(&TestServer)) {
+fn run_with(folder: &Path, config: Config, test: impl AsyncFnOnce(&TestServer)) {
+    let database = config.database.clone();
+    let _ = rustls::crypto::ring::default_provider().install_default();
     let runtime = tokio::runtime::Builder::new_multi_thread().worker_threads(2).enable_all().build().expect("runtime");
     runtime.block_on(async {
         let clock = Arc::new(MovableClock::default());
-        let parts = Parts { clock: Arc::clone(&clock) as Arc<dyn Clock>, password_cost: Cost::CHEAPEST, accept_policies: false };
-        let application = Application::build(config(folder, database), parts).await.expect("the server starts");
+        let parts = Parts { clock: Arc::clone(&clock) as Arc<dyn Clock>, password_cost: Some(Cost::CHEAPEST), accept_policies: false };
+        let application = Application::build(config, parts).await.expect("the server starts");
         let services = Arc::clone(&application.services);
         for (username, name, role) in ACCOUNTS {
             services.ensure_account(username, name, role, Secret::new(PASSWORD.to_owned())).await.expect("account");
@@ -98,7 +143,7 @@ pub fn run_on(folder: &Path, database: &str, test: impl AsyncFnOnce(&TestServer)
             media_address: application.media_address(),
             services,
             clock,
-            database: database.to_owned(),
+            database: database.clone(),
             folder: folder.to_owned(),
         };
         let (stop, stopped) = tokio::sync::oneshot::channel::<()>();

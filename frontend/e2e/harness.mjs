@@ -51,7 +51,7 @@ export async function startServer({ data = mkdtempSync(join(tmpdir(), "bedside-e
     return out.includes("Stop with Ctrl+C");
   });
   const origin = /running at (\S+)/.exec(out)[1];
-  const password = (username) => new RegExp(`${username}\\s+${username}\\s+(\\S+)`).exec(out)[1];
+  const password = (username) => new RegExp(`^\\s*\\S+\\s+${username}\\s+(\\S+)\\s*$`, "m").exec(out)[1];
   return {
     origin, data, password,
     log: () => log,
@@ -92,7 +92,7 @@ export async function signIn(page, server, username) {
   await page.goto(`${server.origin}/sign-in`);
   await page.getByLabel("User name").fill(username);
   await page.getByLabel("Password", { exact: true }).fill(server.password(username));
-  await page.getByRole("button", { name: "Sign in" }).click();
+  await page.getByRole("button", { name: "Sign in", exact: true }).click();
   await page.waitForURL((url) => url.pathname !== "/sign-in");
 }
 

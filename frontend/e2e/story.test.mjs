@@ -42,7 +42,7 @@ step("the clinician signs in, enters a patient and gets a link", async () => {
   await clinician.page.waitForURL("**/sign-in**");
   await clinician.page.getByLabel("User name").fill("clinician");
   await clinician.page.getByLabel("Password", { exact: true }).fill("not the password");
-  await clinician.page.getByRole("button", { name: "Sign in" }).click();
+  await clinician.page.getByRole("button", { name: "Sign in", exact: true }).click();
   await clinician.page.getByText("username or the password", { exact: false }).or(clinician.page.getByRole("alert")).first().waitFor();
   await signIn(clinician.page, server, "clinician");
   await clinician.page.waitForURL("**/consultations");

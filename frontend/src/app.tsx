@@ -6,6 +6,7 @@ import { useEffect, useState } from "preact/hooks";
 import type { Account, Role } from "./api/types";
 import { language, t } from "./messages";
 import { currentLocation, matchRoute, navigate, type Route } from "./router";
+import { proofAsked } from "./state/proof";
 import { accountState, homeOf, loadAccount, signInAddress } from "./state/account";
 import { Button, LiveRegions, MessagePage, Page, ProblemNotice, PublicShell, Spinner, StaffShell } from "./ui";
 
@@ -53,6 +54,28 @@ function lazy<P extends object>(load: () => Promise<{ default: ComponentType<P> 
   };
 }
 
+/** Loaded when it is first needed; nothing stands in its place until then. */
+function lazyDialog(load: () => Promise<{ ProofDialog: ComponentType }>): () => JSX.Element | null {
+  let loaded: ComponentType | null = null;
+  return function LazyDialog(): JSX.Element | null {
+    const [, redraw] = useState(0);
+    const wanted = proofAsked.value !== null;
+    useEffect(() => {
+      if (!wanted || loaded) return;
+      load().then(
+        (module) => {
+          loaded = module.ProofDialog;
+          redraw((n) => n + 1);
+        },
+        () => proofAsked.peek()?.(false),
+      );
+    }, [wanted]);
+    if (!wanted || !loaded) return null;
+    const Loaded = loaded;
+    return <Loaded />;
+  };
+}
+
 const SignInPage = lazy(() => import("./features/sign-in/SignInPage"));
 const ConsultationsPage = lazy(() => import("./features/consultations/ConsultationsPage"));
 const NewConsultationPage = lazy(() => import("./features/consultations/NewConsultationPage"));
@@ -63,21 +86,28 @@ const AuditPage = lazy(() => import("./features/audit/AuditPage"));
 const RetentionPage = lazy(() => import("./features/retention/RetentionPage"));
 const PoliciesPage = lazy(() => import("./features/policies/PoliciesPage"));
 const UsersPage = lazy(() => import("./features/users/UsersPage"));
+const AccessPage = lazy(() => import("./features/users/AccessPage"));
+const EmergenciesPage = lazy(() => import("./features/emergency/EmergenciesPage"));
+const AccountPage = lazy(() => import("./features/account/AccountPage"));
+const SetPasswordPage = lazy(() => import("./features/account/SetPasswordPage"));
+const ProofDialog = lazyDialog(() => import("./features/account/ProofDialog"));
 const JoinPage = lazy(() => import("./features/join/JoinPage"));
 const StaffCallPage = lazy(() => import("./features/call/StaffCallPage"));
 
 /** Which roles a staff page is for. */
 const ROLES: Partial<Record<Route["page"], readonly Role[]>> = {
-  "consultations": ["clinician"],
-  "new-consultation": ["clinician"],
-  "consultation": ["clinician"],
+  "consultations": ["clinician", "scheduler"],
+  "new-consultation": ["clinician", "scheduler"],
+  "consultation": ["clinician", "scheduler"],
   "staff-call": ["clinician"],
-  "recordings": ["clinician", "auditor"],
-  "recording": ["clinician", "auditor"],
+  "recordings": ["clinician", "auditor", "records_officer"],
+  "recording": ["clinician", "auditor", "records_officer"],
   "audit": ["auditor"],
-  "retention": ["auditor", "administrator"],
-  "policies": ["auditor", "administrator"],
-  "users": ["administrator"],
+  "retention": ["auditor", "records_officer", "administrator"],
+  "policies": ["auditor", "records_officer", "administrator"],
+  "users": ["auditor", "administrator"],
+  "access": ["auditor", "administrator"],
+  "emergencies": ["auditor", "administrator"],
 };
 
 function staffPage(route: Route): JSX.Element | null {
@@ -100,6 +130,10 @@ function staffPage(route: Route): JSX.Element | null {
       return <PoliciesPage />;
     case "users":
       return <UsersPage />;
+    case "access":
+      return <AccessPage />;
+    case "emergencies":
+      return <EmergenciesPage />;
     default:
       return null;
   }
@@ -119,6 +153,15 @@ function NotFound(): JSX.Element {
 }
 
 function SignedInPage({ route, who }: { route: Route; who: Account }): JSX.Element {
+  // Whoever must set something up first sees that and nothing else.
+  if (route.page === "account" || who.missing) {
+    return (
+      <StaffShell>
+        <AccountPage who={who} />
+        <ProofDialog />
+      </StaffShell>
+    );
+  }
   if (route.page === "home") return <Redirect to={homeOf(who.role)} />;
   const roles = ROLES[route.page];
   if (roles && !roles.includes(who.role)) {
@@ -130,7 +173,12 @@ function SignedInPage({ route, who }: { route: Route; who: Account }): JSX.Eleme
   }
   // The call has the whole screen.
   if (route.page === "staff-call") return <StaffCallPage key={route.consultationId} consultationId={route.consultationId} />;
-  return <StaffShell>{staffPage(route) ?? <NotFound />}</StaffShell>;
+  return (
+    <StaffShell>
+      {staffPage(route) ?? <NotFound />}
+      <ProofDialog />
+    </StaffShell>
+  );
 }
 
 /** Everything that needs an account. */
@@ -169,6 +217,12 @@ function Chosen({ route }: { route: Route }): JSX.Element {
       return (
         <PublicShell>
           <SignInPage />
+        </PublicShell>
+      );
+    case "set-password":
+      return (
+        <PublicShell>
+          <SetPasswordPage key={route.linkId} linkId={route.linkId} />
         </PublicShell>
       );
     case "not-found":

@@ -17,6 +17,10 @@ export type Route =
   | { page: "retention" }
   | { page: "policies" }
   | { page: "users" }
+  | { page: "access" }
+  | { page: "emergencies" }
+  | { page: "account" }
+  | { page: "set-password"; linkId: string }
   | { page: "not-found" };
 
 const PATTERNS: [RegExp, (parts: string[]) => Route][] = [
@@ -33,6 +37,10 @@ const PATTERNS: [RegExp, (parts: string[]) => Route][] = [
   [/^\/retention$/, () => ({ page: "retention" })],
   [/^\/policies$/, () => ({ page: "policies" })],
   [/^\/users$/, () => ({ page: "users" })],
+  [/^\/users\/access$/, () => ({ page: "access" })],
+  [/^\/emergencies$/, () => ({ page: "emergencies" })],
+  [/^\/account$/, () => ({ page: "account" })],
+  [/^\/set-password\/([^/]+)$/, ([id]) => ({ page: "set-password", linkId: id ?? "" })],
 ];
 
 function decode(part: string): string {

@@ -71,7 +71,7 @@ fn kind(path: &str) -> &'static str {
         "access" => "access",
         "consent" => "consent",
         "retention" => "retention",
-        "notice" => "notice",
+        "notice" | "sign-in" => "other",
         _ => "controls",
     }
 }

@@ -2,6 +2,8 @@
 //!
 //! User verification (finger, face or PIN) is always asked for: a passkey is two factors in one.
 
+use base64::Engine;
+use base64::engine::general_purpose::URL_SAFE_NO_PAD;
 use serde_json::Value;
 use std::time::Duration;
 use uuid::Uuid;
@@ -142,8 +144,7 @@ fn passkey(text: &str) -> Result<Passkey, PasskeyError> {
 
 fn kept(key: &Passkey) -> Result<Credential, PasskeyError> {
     let credential = serde_json::to_string(key).map_err(|_| PasskeyError::Malformed)?;
-    let id = serde_json::to_value(key.cred_id()).ok().and_then(|id| id.as_str().map(ToOwned::to_owned)).ok_or(PasskeyError::Malformed)?;
-    Ok(Credential { id, credential })
+    Ok(Credential { id: URL_SAFE_NO_PAD.encode(key.cred_id()), credential })
 }
 
 #[cfg(test)]

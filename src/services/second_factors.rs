@@ -449,7 +449,10 @@ impl From<PasskeyError> for ServiceError {
     fn from(error: PasskeyError) -> Self {
         match error {
             PasskeyError::Domain(_) => Self::Conflict("This server is reached under an address for which browsers make no passkeys."),
-            PasskeyError::Malformed | PasskeyError::Refused(_) => Self::SecondFactorFailed,
+            refused => {
+                tracing::info!(%refused, "a passkey was not accepted");
+                Self::SecondFactorFailed
+            }
         }
     }
 }

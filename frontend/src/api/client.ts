@@ -2,6 +2,7 @@
 // Invariants: cookies travel only to our own origin; ids alone appear in addresses, names and searches go in bodies; every
 // failure is a Problem. A refused credential is also told to `onSignedOut`, which the staff's pages use to ask for a new sign-in.
 import { problemOf, Problem } from "./problem";
+import type { PasskeyOptions } from "./passkeys";
 import type * as T from "./types";
 
 const BASE = "/api/v1";
@@ -79,9 +80,48 @@ export const api = {
   config: () => get<T.Config>("/config"),
 
   // sign-in
-  signIn: (username: string, password: string) => post<T.Account>("/sign-in", { username, password }),
-  signOut: () => nothing("POST", "/sign-out"),
+  /** Signed in, or asked for a second factor. */
+  signIn: async (username: string, password: string): Promise<{ account: T.Account } | { asked: T.SecondFactorAsked }> => {
+    const response = await send("POST", "/sign-in", { username, password });
+    const body: unknown = await response.json().catch(() => null);
+    if (body === null) throw new Problem("NETWORK", response.status);
+    return response.status === 202 ? { asked: body as T.SecondFactorAsked } : { account: body as T.Account };
+  },
+  secondFactor: (proof: { code: string } | { recovery_code: string } | { passkey: unknown }) =>
+    post<T.Account>("/sign-in/second-factor", proof),
+  askSecondPasskey: () => post<PasskeyOptions>("/sign-in/second-factor/passkey"),
+  askPasskey: () => post<PasskeyOptions>("/sign-in/passkey"),
+  signInWithPasskey: (passkey: unknown) => post<T.Account>("/sign-in/passkey/answer", { passkey }),
+  visitProvider: (provider: string, back: string) =>
+    post<{ address: string }>(`/sign-in/providers/${id(provider)}`, { back }),
+  /** Gives where to go to be signed out at the identity provider as well. */
+  signOut: () => post<{ address: string | null }>("/sign-out"),
   account: () => get<T.Account>("/me"),
+
+  // proving again who one is
+  proveByPassword: (password: string) => nothing("POST", "/me/prove", { password }),
+  askProof: () => post<PasskeyOptions>("/me/prove/passkey"),
+  proveByPasskey: (passkey: unknown) => nothing("POST", "/me/prove", { passkey }),
+  proveAtProvider: (back: string) => post<{ address: string }>("/me/prove/provider", { back }),
+
+  // one's own account
+  factors: (signal?: AbortSignal) => get<T.Factors>("/me/factors", signal),
+  changePassword: (current: string, password: string) => nothing("PUT", "/me/password", { current, password }),
+  beginPasskey: () => post<PasskeyOptions>("/me/passkeys/begin"),
+  addPasskey: (name: string, passkey: unknown) => post<{ recovery_codes: string[] }>("/me/passkeys", { name, passkey }),
+  removePasskey: (passkey: string) => nothing("POST", `/me/passkeys/${id(passkey)}/remove`),
+  beginApp: () => post<T.NewApp>("/me/authenticator-app/begin"),
+  addApp: (code: string) => post<{ recovery_codes: string[] }>("/me/authenticator-app", { code }),
+  removeApp: () => nothing("POST", "/me/authenticator-app/remove"),
+  newRecoveryCodes: () => post<{ recovery_codes: string[] }>("/me/recovery-codes"),
+  signInSessions: (signal?: AbortSignal) =>
+    get<{ sessions: T.SignInSession[] }>("/me/sign-in-sessions", signal).then((answer) => answer.sessions),
+  endSignInSession: (session: string) => nothing("POST", `/me/sign-in-sessions/${id(session)}/end`),
+  endOtherSessions: () => nothing("POST", "/me/sign-in-sessions/end-others"),
+  previewAccountLink: (link: string, secret: string) =>
+    post<{ username: string; display_name: string; least_length: number }>(`/account-links/${id(link)}/preview`, { secret }),
+  useAccountLink: (link: string, secret: string, password: string) =>
+    nothing("POST", `/account-links/${id(link)}/use`, { secret, password }),
 
   // patients
   searchPatients: (text: string, signal?: AbortSignal) =>
@@ -96,8 +136,11 @@ export const api = {
     get<{ waiting: { consultation_id: string; waiting: number }[] }>("/consultations/waiting", signal).then((answer) =>
       JSON.stringify(answer.waiting.map((one) => [one.consultation_id, one.waiting]).sort()),
     ),
-  createConsultation: (patientId: string, startsAt: string | null) =>
-    post<T.Consultation>("/consultations", { patient_id: patientId, starts_at: startsAt }),
+  /** `practitioner` is for whom a scheduler plans it. */
+  createConsultation: (patientId: string, startsAt: string | null, practitioner: string | null = null) =>
+    post<T.Consultation>("/consultations", { patient_id: patientId, starts_at: startsAt, practitioner_id: practitioner }),
+  clinicians: (signal?: AbortSignal) =>
+    get<{ clinicians: { id: string; display_name: string }[] }>("/clinicians", signal).then((answer) => answer.clinicians),
   consultation: (consultation: string, signal?: AbortSignal) =>
     get<T.Consultation>(`/consultations/${id(consultation)}`, signal),
   startConsultation: (consultation: string) => post<T.Consultation>(`/consultations/${id(consultation)}/start`),
@@ -109,15 +152,20 @@ export const api = {
     get<{ invitations: T.Invitation[] }>(`/consultations/${id(consultation)}/invitations`, signal).then(
       (answer) => answer.invitations,
     ),
-  createInvitation: (consultation: string, role: T.InvitedRole, nameHint: string | null) =>
-    post<T.Invitation>(`/consultations/${id(consultation)}/invitations`, { role, name_hint: nameHint }),
+  createInvitation: (consultation: string, role: T.InvitedRole, nameHint: string | null, withCode = false) =>
+    post<T.Invitation>(`/consultations/${id(consultation)}/invitations`, { role, name_hint: nameHint, with_code: withCode }),
   reissueInvitation: (invitation: string) => post<T.Invitation>(`/invitations/${id(invitation)}/reissue`),
   cancelInvitation: (invitation: string) => post<T.Invitation>(`/invitations/${id(invitation)}/cancel`),
   /** `language` is that of the data notice. */
   previewInvitation: (invitation: string, secret: string, language: string) =>
     post<T.InvitationPreview>(`/invitations/${id(invitation)}/preview`, { secret, language }),
-  redeemInvitation: (invitation: string, secret: string) =>
-    post<T.Redeemed>(`/invitations/${id(invitation)}/redeem`, { secret }),
+  redeemInvitation: (invitation: string, secret: string, code: string | null) =>
+    post<T.Redeemed>(`/invitations/${id(invitation)}/redeem`, code === null ? { secret } : { secret, code }),
+  /** Moves the place of a used link to this device, with a code from the one that holds it. */
+  moveInvitation: (invitation: string, secret: string, code: string) =>
+    post<T.Redeemed>(`/invitations/${id(invitation)}/move`, { secret, code }),
+  deviceCode: (consultation: string) =>
+    post<{ code: string; expires_at: string }>(`/consultations/${id(consultation)}/participants/me/device-code`),
 
   // participants
   participants: (consultation: string, signal?: AbortSignal) =>
@@ -150,7 +198,30 @@ export const api = {
   recording: (recording: string, signal?: AbortSignal) => get<T.Recording>(`/recordings/${id(recording)}`, signal),
   createPlayback: (recording: string) => post<T.Playback>(`/recordings/${id(recording)}/playbacks`),
 
+  // custody of recordings
+  custody: (recording: string, signal?: AbortSignal) => get<T.Custody>(`/recordings/${id(recording)}/custody`, signal),
+  placeHold: (recording: string, reason: string) => nothing("POST", `/recordings/${id(recording)}/holds`, { reason }),
+  releaseHold: (recording: string, hold: string) => nothing("POST", `/recordings/${id(recording)}/holds/${id(hold)}/release`),
+  grantPlayback: (recording: string, username: string, hours: number, reason: string) =>
+    nothing("POST", `/recordings/${id(recording)}/playback-grants`, { username, hours, reason }),
+  endGrant: (recording: string, grant: string) =>
+    nothing("POST", `/recordings/${id(recording)}/playback-grants/${id(grant)}/end`),
+
+  // emergency access
+  ownEmergency: (consultation: string, signal?: AbortSignal) =>
+    get<{ id: string | null; expires_at: string | null }>(`/consultations/${id(consultation)}/emergency-access`, signal),
+  takeEmergencyAccess: (consultation: string, reason: T.EmergencyReason, words: string) =>
+    nothing("POST", `/consultations/${id(consultation)}/emergency-access`, { reason, words, confirmed: true }),
+  endEmergencyAccess: (consultation: string) => nothing("POST", `/consultations/${id(consultation)}/emergency-access/end`),
+  emergencies: (signal?: AbortSignal) =>
+    get<{ emergencies: T.Emergency[] }>("/emergency-accesses", signal).then((answer) => answer.emergencies),
+  unseenEmergencies: (signal?: AbortSignal) => get<{ unseen: number }>("/emergency-accesses/unseen", signal).then((answer) => answer.unseen),
+  emergencySeen: (emergency: string) => nothing("POST", `/emergency-accesses/${id(emergency)}/seen`),
+
   // audit
+  logReviews: (signal?: AbortSignal) => get<{ reviews: T.LogReview[] }>("/audit/reviews", signal).then((answer) => answer.reviews),
+  reviewLog: (logSize: number, finding: T.LogReview["finding"], note: string) =>
+    post<T.LogReview>("/audit/reviews", { log_size: logSize, finding, note }),
   searchAudit: (search: T.AuditSearch, signal?: AbortSignal) => post<T.AuditPage>("/audit/search", search, signal),
   verifyAudit: () => post<T.AuditVerification>("/audit/verify"),
   exportAudit: () => send("POST", "/audit/export").then((response) => response.blob()),
@@ -159,4 +230,13 @@ export const api = {
   policies: (signal?: AbortSignal) => get<T.Policies>("/policies", signal),
   retention: (signal?: AbortSignal) => get<T.Retention>("/retention", signal),
   users: (signal?: AbortSignal) => get<{ users: T.User[] }>("/users", signal).then((answer) => answer.users),
+  createUser: (username: string, displayName: string, role: T.Role) =>
+    post<T.PasswordLink>("/users", { username, display_name: displayName, role }),
+  changeUser: (user: string, displayName: string, role: T.Role) =>
+    nothing("PUT", `/users/${id(user)}`, { display_name: displayName, role }),
+  suspendUser: (user: string) => nothing("POST", `/users/${id(user)}/suspend`),
+  restoreUser: (user: string) => nothing("POST", `/users/${id(user)}/restore`),
+  resetPassword: (user: string) => post<T.PasswordLink>(`/users/${id(user)}/reset-password`),
+  resetFactors: (user: string) => nothing("POST", `/users/${id(user)}/reset-factors`),
+  accessReview: (signal?: AbortSignal) => get<T.AccessReview>("/users/access-review", signal),
 };

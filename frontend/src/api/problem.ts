@@ -6,6 +6,19 @@ export const CODES = [
   "UNAUTHENTICATED",
   "SIGN_IN_FAILED",
   "SIGN_IN_EXPIRED",
+  "SECOND_FACTOR_FAILED",
+  "SECOND_FACTOR_REQUIRED",
+  "LONGER_PASSWORD_REQUIRED",
+  "REAUTHENTICATE",
+  "REAUTHENTICATION_FAILED",
+  "ACCOUNT_LINK_UNKNOWN",
+  "ACCOUNT_LINK_USED",
+  "ACCOUNT_LINK_EXPIRED",
+  "PROVIDER_REFUSED",
+  "PROVIDER_NO_ROLE",
+  "PROVIDER_UNAVAILABLE",
+  "CODE_REQUIRED",
+  "CODE_FAILED",
   "FORBIDDEN",
   "ORIGIN",
   "SCOPE",
@@ -14,6 +27,7 @@ export const CODES = [
   "INVITATION_USED",
   "INVITATION_EXPIRED",
   "INVITATION_CANCELLED",
+  "INVITATION_LOCKED",
   "CONSULTATION_ENDED",
   "CONFLICT",
   "CONSENT_MISMATCH",
@@ -27,6 +41,7 @@ export const CODES = [
   "AUDIT_UNAVAILABLE",
   "INTERNAL",
   "NETWORK", // ours: no answer came
+  "PASSKEY", // ours: the browser made or gave no passkey
 ] as const;
 export type Code = (typeof CODES)[number];
 
@@ -91,6 +106,11 @@ function codeOfStatus(status: number): Code {
     504: "NETWORK",
   };
   return known[status] ?? "INTERNAL";
+}
+
+/** The code of this name, as an address may carry it. */
+export function problemNamed(name: string | null): Problem | null {
+  return isCode(name) ? new Problem(name, 0) : null;
 }
 
 /** Reads the body of a refusing answer; `body` is whatever JSON it held, or null. */

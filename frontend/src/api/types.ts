@@ -1,6 +1,7 @@
 // The shapes of the HTTP API, as the server sends them. Times are RFC 3339 UTC strings.
 
-export type Role = "clinician" | "auditor" | "administrator";
+export const ROLES = ["clinician", "scheduler", "auditor", "records_officer", "administrator"] as const;
+export type Role = (typeof ROLES)[number];
 export type InvitedRole = "patient" | "related_person" | "interpreter" | "observer";
 export type ParticipantRole = "practitioner" | InvitedRole;
 
@@ -15,6 +16,8 @@ export interface Config {
   version: string;
   demo: boolean;
   languages: string[];
+  providers: { id: string; name: string }[];
+  passkeys: boolean;
   ice_servers: IceServer[];
 }
 
@@ -24,7 +27,98 @@ export interface Account {
   display_name: string;
   role: Role;
   expires_at: string;
+  assurance: "single" | "multiple";
+  /** What must be set up before anything else can be done. */
+  missing: "second_factor" | "longer_password" | null;
+  method: "password" | "passkey" | "provider";
 }
+
+/** Which second factors are asked for. */
+export interface SecondFactorAsked {
+  passkey: boolean;
+  authenticator_app: boolean;
+  recovery_code: boolean;
+}
+
+export interface Passkey {
+  id: string;
+  name: string;
+  created_at: string;
+  last_used_at: string | null;
+}
+
+export interface Factors {
+  password_changed_at: string | null;
+  passkeys: Passkey[];
+  authenticator_app_added_at: string | null;
+  recovery_codes_left: number;
+  required: boolean;
+}
+
+export interface NewApp {
+  secret: string;
+  address: string;
+  /** Rows of "1" (dark) and "0". */
+  squares: string[];
+}
+
+export interface SignInSession {
+  id: string;
+  client: string;
+  network: string;
+  method: "password" | "passkey" | "provider";
+  assurance: "single" | "multiple";
+  created_at: string;
+  last_used_at: string;
+  expires_at: string;
+  current: boolean;
+}
+
+/** A single-use link with which somebody sets the password of their account; told once. */
+export interface PasswordLink {
+  id: string;
+  username: string;
+  link: string;
+  expires_at: string;
+}
+
+export interface AccessReview {
+  policy_digest: string;
+  made_at: string;
+  users: (User & { may: { operation: string; reach: string }[] })[];
+}
+
+export type EmergencyReason = "patient_in_danger" | "clinician_unavailable" | "public_health";
+
+export interface Emergency {
+  id: string;
+  account_id: string;
+  account_name: string;
+  consultation_id: string;
+  reason: EmergencyReason;
+  words: string | null;
+  taken_at: string;
+  expires_at: string;
+  ended_at: string | null;
+  seen_by: string | null;
+  seen_at: string | null;
+}
+
+export interface LogReview {
+  id: string;
+  reviewed_by: string;
+  log_size: number;
+  finding: "nothing_unusual" | "follow_up";
+  note: string;
+  reviewed_at: string;
+}
+
+export interface Custody {
+  holds: { id: string; reason: string; placed_by: string; placed_at: string; released_at: string | null }[];
+  grants: { id: string; account_name: string; reason: string; granted_at: string; expires_at: string; ended_at: string | null }[];
+}
+
+export type Capability = "publish_audio" | "publish_video" | "share_screen" | "chat" | "send_files" | "admit" | "record";
 
 export interface Patient {
   id: string;
@@ -53,7 +147,7 @@ export interface Consultation {
   waiting: number;
 }
 
-export type InvitationStatus = "open" | "redeemed" | "expired" | "cancelled";
+export type InvitationStatus = "open" | "redeemed" | "expired" | "cancelled" | "locked";
 
 export interface Invitation {
   id: string;
@@ -66,6 +160,10 @@ export interface Invitation {
   redeemed_at: string | null;
   /** Only in the answers to creating and reissuing. */
   link?: string;
+  /** The code to tell by another way; only there as well. */
+  code?: string;
+  with_code: boolean;
+  capabilities: Capability[];
 }
 
 export type Place = "invited" | "lobby" | "in_call" | "left" | "turned_away" | "removed";
@@ -87,6 +185,7 @@ export interface InvitationPreview {
   consultation_id: string;
   consultation_status: ConsultationStatus;
   bound_here: boolean;
+  code_required: boolean;
   data_notice: { title: string; paragraphs: string[]; stored: string[]; not_stored: string[] };
 }
 
@@ -103,6 +202,7 @@ export interface Me {
   place: Place;
   practitioner_name: string;
   clinic_name: string;
+  capabilities: Capability[];
 }
 
 export interface JoinTicket {
@@ -221,7 +321,7 @@ export interface AuditVerification {
 
 export interface PolicyFile {
   path: string;
-  kind: "access" | "consent" | "retention" | "controls";
+  kind: "access" | "consent" | "retention" | "other" | "controls";
   digest: string;
   content: string;
 }
@@ -260,7 +360,9 @@ export interface User {
   username: string;
   display_name: string;
   role: Role;
-  status: "active" | "suspended";
+  status: "invited" | "active" | "suspended";
   created_at: string;
   last_sign_in_at: string | null;
+  signs_in_with: ("password" | "passkey" | "authenticator_app" | "provider")[];
+  recovery_codes_left: number;
 }

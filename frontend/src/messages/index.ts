@@ -5,6 +5,7 @@ import { signal } from "@preact/signals";
 import type audit from "./en/audit";
 import type call from "./en/call";
 import common from "./en/common";
+import type identity from "./en/identity";
 import type join from "./en/join";
 import type staff from "./en/staff";
 import commonEs from "./es/common";
@@ -17,7 +18,7 @@ export type Message = string | { one: string; other: string };
 export type Messages = Readonly<Record<string, Message>>;
 export type Params = Readonly<Record<string, string | number>>;
 
-export type Catalogue = typeof common & typeof staff & typeof audit & typeof join & typeof call;
+export type Catalogue = typeof common & typeof identity & typeof staff & typeof audit & typeof join & typeof call;
 export type Key = keyof Catalogue;
 
 const loaded: Record<Language, Record<string, Message>> = { en: { ...common }, es: { ...commonEs } };

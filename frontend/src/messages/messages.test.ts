@@ -4,16 +4,19 @@ import { chooseLanguage, format, type Message, type Messages } from ".";
 import auditEn from "./en/audit";
 import callEn from "./en/call";
 import commonEn from "./en/common";
+import identityEn from "./en/identity";
 import joinEn from "./en/join";
 import staffEn from "./en/staff";
 import auditEs from "./es/audit";
 import callEs from "./es/call";
 import commonEs from "./es/common";
+import identityEs from "./es/identity";
 import joinEs from "./es/join";
 import staffEs from "./es/staff";
 
 const NAMESPACES: Record<string, { en: Messages; es: Messages }> = {
   common: { en: commonEn, es: commonEs },
+  identity: { en: identityEn, es: identityEs },
   staff: { en: staffEn, es: staffEs },
   audit: { en: auditEn, es: auditEs },
   join: { en: joinEn, es: joinEs },

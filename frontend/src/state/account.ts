@@ -22,7 +22,10 @@ let leaving = false;
 export function homeOf(role: Role): string {
   switch (role) {
     case "clinician":
+    case "scheduler":
       return "/consultations";
+    case "records_officer":
+      return "/recordings";
     case "auditor":
       return "/audit";
     case "administrator":
@@ -52,9 +55,10 @@ export function signedIn(who: Account): void {
 
 export async function signOut(): Promise<void> {
   leaving = true;
-  await api.signOut().catch(() => undefined); // an expired sign-in is as good as a sign-out
+  const answer = await api.signOut().catch(() => null); // an expired sign-in is as good as a sign-out
   accountState.value = { kind: "signed-out" };
   navigate("/sign-in?reason=signed-out");
+  if (answer?.address) window.location.assign(answer.address);
 }
 
 /** The sign-in page's address that leads back to where the person is. */

@@ -6,6 +6,8 @@ import { t, type Key } from "../messages";
 import { currentLocation } from "../router";
 import { account, homeOf, signOut } from "../state/account";
 import { config } from "../state/config";
+import { lookForEmergencies, unseenEmergencies } from "../state/emergencies";
+import { Badge } from "./Badge";
 import { Button } from "./Button";
 import { Icon } from "./Icon";
 import { Link } from "./Link";
@@ -17,21 +19,34 @@ const NAVIGATION: Record<Role, readonly { href: string; label: Key }[]> = {
     { href: "/consultations", label: "nav.consultations" },
     { href: "/recordings", label: "nav.recordings" },
   ],
+  scheduler: [{ href: "/consultations", label: "nav.consultations" }],
+  records_officer: [
+    { href: "/recordings", label: "nav.recordings" },
+    { href: "/retention", label: "nav.retention" },
+    { href: "/policies", label: "nav.policies" },
+  ],
   auditor: [
     { href: "/audit", label: "nav.audit" },
+    { href: "/emergencies", label: "nav.emergencies" },
+    { href: "/users", label: "nav.users" },
     { href: "/recordings", label: "nav.recordings" },
     { href: "/retention", label: "nav.retention" },
     { href: "/policies", label: "nav.policies" },
   ],
   administrator: [
     { href: "/users", label: "nav.users" },
+    { href: "/emergencies", label: "nav.emergencies" },
     { href: "/policies", label: "nav.policies" },
     { href: "/retention", label: "nav.retention" },
   ],
 };
 
+/** How often those who answer for emergency accesses are told of new ones. */
+const LOOK_MS = 20_000;
+
 function Navigation({ role, onFollow }: { role: Role; onFollow?: () => void }): JSX.Element {
   const { path } = currentLocation.value;
+  const unseen = unseenEmergencies.value;
   return (
     <nav class="nav" aria-label={t("nav.label")}>
       {NAVIGATION[role].map(({ href, label }) => (
@@ -42,6 +57,7 @@ function Navigation({ role, onFollow }: { role: Role; onFollow?: () => void }): 
           {...(onFollow ? { onClick: onFollow } : {})}
         >
           {t(label)}
+          {href === "/emergencies" && unseen > 0 && <Badge kind="danger">{String(unseen)}</Badge>}
         </Link>
       ))}
     </nav>
@@ -87,7 +103,7 @@ function AccountMenu({ who }: { who: Account }): JSX.Element {
         <Icon name="menu" />
       </Button>
       <div class="menu__panel" id={id} hidden={!open}>
-        <Navigation role={who.role} onFollow={() => setOpen(false)} />
+        {!who.missing && <Navigation role={who.role} onFollow={() => setOpen(false)} />}
         <div class="menu__who">
           <strong>{who.display_name}</strong>
           <span class="faint small">
@@ -102,6 +118,9 @@ function AccountMenu({ who }: { who: Account }): JSX.Element {
           <p class="menu__label">{t("settings.theme")}</p>
           <ThemeSwitch wide />
         </div>
+        <Button icon="shield" wide href="/account">
+          {t("nav.your_account")}
+        </Button>
         <Button icon="sign-out" wide onClick={() => void signOut()}>
           {t("nav.sign_out")}
         </Button>
@@ -132,6 +151,16 @@ function SkipLink(): JSX.Element {
 /** Around a staff page. */
 export function StaffShell({ children }: { children: ComponentChildren }): JSX.Element {
   const who = account();
+  const answers = who !== null && who.missing === null && (who.role === "administrator" || who.role === "auditor");
+  useEffect(() => {
+    if (!answers) return;
+    const look = (): void => {
+      if (document.visibilityState === "visible") void lookForEmergencies();
+    };
+    look();
+    const timer = window.setInterval(look, LOOK_MS);
+    return () => window.clearInterval(timer);
+  }, [answers]);
   return (
     <>
       <SkipLink />
@@ -142,7 +171,7 @@ export function StaffShell({ children }: { children: ComponentChildren }): JSX.E
             <Brand />
             <span class="quietly"> ({t("nav.home")})</span>
           </Link>
-          {who && <Navigation role={who.role} />}
+          {who && !who.missing && <Navigation role={who.role} />}
           <div class="header__end">{who && <AccountMenu who={who} />}</div>
         </div>
       </header>

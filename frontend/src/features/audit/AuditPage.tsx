@@ -11,6 +11,7 @@ import { announce, Button, Card, EmptyState, Field, Page, ProblemNotice, Select,
 import "./audit.css";
 import { Entries } from "./Entries";
 import { EMPTY_SEARCH, isBackwards, toSearch, type SearchForm } from "./search-form";
+import { Reviews } from "./Reviews";
 import { Verification } from "./Verification";
 
 interface Found {
@@ -182,6 +183,7 @@ export default function AuditPage(): JSX.Element {
           <Form busy={search.busy} onSearch={search.begin} />
         </Card>
         <Results search={search} />
+        <Reviews size={search.found?.size ?? null} />
       </div>
     </Page>
   );

@@ -43,7 +43,7 @@ describe("sentence", () => {
   });
 
   it("shows the stable name of an event that it does not know", () => {
-    expect(sentence(entry({ event: "hold.placed" }))).toBe("Dr. Ana Ruiz: hold.placed");
+    expect(sentence(entry({ event: "moon.landed" }))).toBe("Dr. Ana Ruiz: moon.landed");
   });
 
   it("tells nameless agents apart", () => {

@@ -7,7 +7,9 @@ import { t } from "../../messages";
 import { formatCalendarDate, formatDuration, formatMoment, formatMomentInline, formatTime, languageName } from "../../messages/dates";
 import "../../messages/staff";
 import { navigate } from "../../router";
+import { account } from "../../state/account";
 import { useAction, useResource } from "../../state/resource";
+import { HeldEmergency, TakeEmergency } from "../emergency/TakeEmergency";
 import { announce, Button, Card, Confirm, Facts, Loaded, Notice, Page, ProblemNotice, Skeleton, toast } from "../../ui";
 import "./consultations.css";
 import { Invitations } from "./Invitations";
@@ -103,11 +105,14 @@ type Asking = "end" | "cancel" | null;
 
 function Detail({ consultation, onChange }: { consultation: Consultation; onChange: (next: Consultation) => void }): JSX.Element {
   const { id, status, waiting } = consultation;
+  const me = account();
+  const own = consultation.practitioner.id === me?.id;
+  const scheduler = me?.role === "scheduler";
   const [asking, setAsking] = useState<Asking>(null);
   const open = status === "planned" || status === "in_progress";
-  const people = useResource((signal) => api.participants(id, signal), [id], open ? { every: REFRESH_MS, probe: (signal) => api.waiting(signal) } : {});
+  const people = useResource((signal) => api.participants(id, signal), [id], open && own ? { every: REFRESH_MS, probe: (signal) => api.waiting(signal) } : {});
   const recordings = useResource(
-    (signal) => api.recordings(signal).then((all) => all.filter((one) => one.consultation_id === id)),
+    (signal) => (own ? api.recordings(signal).then((all) => all.filter((one) => one.consultation_id === id)) : Promise.resolve([])),
     [id, status],
   );
   const start = useAction(async () => {
@@ -134,28 +139,37 @@ function Detail({ consultation, onChange }: { consultation: Consultation; onChan
         <span class="consultation__state">
           <ConsultationBadge status={status} />
           {whenText(consultation)}
+          {!own && ` · ${t("consultations.with", { name: consultation.practitioner.display_name })}`}
         </span>
       }
       actions={
         <>
           {status === "planned" && (
             <>
-              <Button variant="danger-quiet" onClick={() => setAsking("cancel")}>
-                {t("detail.cancel")}
-              </Button>
-              <Button variant="primary" icon="camera" busy={start.busy} onClick={() => void start.run()}>
-                {t("detail.start")}
-              </Button>
+              {(own || scheduler) && (
+                <Button variant="danger-quiet" onClick={() => setAsking("cancel")}>
+                  {t("detail.cancel")}
+                </Button>
+              )}
+              {own && (
+                <Button variant="primary" icon="camera" busy={start.busy} onClick={() => void start.run()}>
+                  {t("detail.start")}
+                </Button>
+              )}
             </>
           )}
           {status === "in_progress" && (
             <>
-              <Button variant="danger-quiet" onClick={() => setAsking("end")}>
-                {t("detail.end")}
-              </Button>
-              <Button variant="primary" icon="camera" href={`/consultations/${id}/call`}>
-                {t("detail.call")}
-              </Button>
+              {own && (
+                <Button variant="danger-quiet" onClick={() => setAsking("end")}>
+                  {t("detail.end")}
+                </Button>
+              )}
+              {!scheduler && (
+                <Button variant="primary" icon="camera" href={`/consultations/${id}/call`}>
+                  {t("detail.call")}
+                </Button>
+              )}
             </>
           )}
         </>
@@ -163,6 +177,7 @@ function Detail({ consultation, onChange }: { consultation: Consultation; onChan
     >
       <div class="stack">
         {start.problem && <ProblemNotice problem={start.problem} />}
+        {!own && !scheduler && <HeldEmergency consultationId={id} onGivenBack={() => navigate("/consultations")} />}
         {open && waiting > 0 && (
           <Notice kind="warning" icon="person" title={t("detail.waiting", { count: waiting })}>
             <p>{t("detail.waiting_text")}</p>
@@ -170,7 +185,7 @@ function Detail({ consultation, onChange }: { consultation: Consultation; onChan
         )}
         <div class="consultation">
           <div class="consultation__column">
-            <Invitations consultation={consultation} />
+            {(own || scheduler) && <Invitations consultation={consultation} />}
             <Card title={t("detail.people")}>
               <Loaded of={people} lines={2}>
                 {(list) => <PeopleList people={list} />}
@@ -179,11 +194,13 @@ function Detail({ consultation, onChange }: { consultation: Consultation; onChan
           </div>
           <div class="consultation__column">
             {consultation.patient && <PatientCard patient={consultation.patient} />}
-            <Card title={t("detail.recordings")}>
-              <Loaded of={recordings} lines={2}>
-                {(list) => <RecordingList recordings={list} />}
-              </Loaded>
-            </Card>
+            {own && (
+              <Card title={t("detail.recordings")}>
+                <Loaded of={recordings} lines={2}>
+                  {(list) => <RecordingList recordings={list} />}
+                </Loaded>
+              </Card>
+            )}
           </div>
         </div>
       </div>
@@ -212,7 +229,7 @@ export default function ConsultationPage({ consultationId }: { consultationId: s
   const consultation = useResource(
     (signal) => api.consultation(consultationId, signal),
     [consultationId],
-    over ? {} : { every: REFRESH_MS, probe: (signal) => api.waiting(signal) },
+    over || account()?.role !== "clinician" ? {} : { every: REFRESH_MS, probe: (signal) => api.waiting(signal) },
   );
   const { data, problem, reload, replace } = consultation;
   useEffect(() => {
@@ -221,7 +238,13 @@ export default function ConsultationPage({ consultationId }: { consultationId: s
   if (data && !problem) return <Detail consultation={data} onChange={replace} />;
   return (
     <Page title={t("recordings.consultation")} back={{ href: "/consultations", label: t("detail.back") }}>
-      {problem ? <ProblemNotice problem={problem} onRetry={reload} /> : <Skeleton lines={6} />}
+      {problem?.code === "FORBIDDEN" && account()?.role === "clinician" ? (
+        <TakeEmergency consultationId={consultationId} onTaken={reload} />
+      ) : problem ? (
+        <ProblemNotice problem={problem} onRetry={reload} />
+      ) : (
+        <Skeleton lines={6} />
+      )}
     </Page>
   );
 }

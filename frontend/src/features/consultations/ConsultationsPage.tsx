@@ -6,6 +6,7 @@ import type { Consultation } from "../../api/types";
 import { t } from "../../messages";
 import { formatCalendarDate, formatDay, formatTime } from "../../messages/dates";
 import "../../messages/staff";
+import { account } from "../../state/account";
 import { useResource } from "../../state/resource";
 import { announce, Button, EmptyState, Link, Loaded, Page } from "../../ui";
 import "./consultations.css";
@@ -17,7 +18,8 @@ const REFRESH_MS = 5000;
 const PAST_SHOWN = 8;
 
 function Item({ consultation, withDay }: { consultation: Consultation; withDay: boolean }): JSX.Element {
-  const { id, status, patient, waiting } = consultation;
+  const { id, status, patient, waiting, practitioner } = consultation;
+  const scheduler = account()?.role === "scheduler";
   const at = consultation.started_at ?? consultation.starts_at;
   return (
     <li class={waiting > 0 ? "visit visit--waiting" : "visit"}>
@@ -32,6 +34,7 @@ function Item({ consultation, withDay }: { consultation: Consultation; withDay: 
         {patient && (
           <p class="soft small">
             {patient.identifier} · {t("patient.born", { date: formatCalendarDate(patient.birth_date) })}
+            {scheduler && ` · ${t("consultations.with", { name: practitioner.display_name })}`}
           </p>
         )}
       </div>
@@ -39,7 +42,7 @@ function Item({ consultation, withDay }: { consultation: Consultation; withDay: 
         <WaitingBadge count={waiting} />
         {waiting === 0 && status !== "planned" && <ConsultationBadge status={status} />}
       </div>
-      {status === "in_progress" && (
+      {status === "in_progress" && !scheduler && (
         <div class="visit__go">
           <Button variant={waiting > 0 ? "primary" : "secondary"} icon="camera" href={`/consultations/${id}/call`}>
             {t("consultations.call")}
@@ -111,7 +114,11 @@ function List({ all }: { all: Consultation[] }): JSX.Element {
 }
 
 export default function ConsultationsPage(): JSX.Element {
-  const consultations = useResource((signal) => api.consultations(signal), [], { every: REFRESH_MS, probe: (signal) => api.waiting(signal) });
+  const consultations = useResource(
+    (signal) => api.consultations(signal),
+    [],
+    account()?.role === "clinician" ? { every: REFRESH_MS, probe: (signal) => api.waiting(signal) } : {},
+  );
   const waiting = (consultations.data ?? []).reduce((sum, consultation) => sum + consultation.waiting, 0);
   const title = t("consultations.title");
   return (

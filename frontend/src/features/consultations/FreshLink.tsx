@@ -32,6 +32,13 @@ export function FreshLink({ consultation, invitation }: { consultation: Consulta
   return (
     <div class="fresh-link">
       <CopyField label={t("link.label")} value={link} copyLabel={t("link.copy")} />
+      {invitation.code !== undefined && (
+        <div class="fresh-link__code" data-testid="link-code">
+          <p>{t("invite.code")}</p>
+          <p class="fresh-link__digits numbers">{invitation.code}</p>
+          <p class="soft small">{t("invite.code_hint")}</p>
+        </div>
+      )}
       <div class="row row--spread">
         <p class="soft small">{t("link.valid_until", { when: formatDateTime(invitation.expires_at) })}</p>
         <Button variant="quiet" icon="chat" onClick={() => void copyMessage()}>

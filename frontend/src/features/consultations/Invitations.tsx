@@ -6,7 +6,7 @@ import type { Consultation, Invitation, InvitedRole } from "../../api/types";
 import { t } from "../../messages";
 import { formatDateTime } from "../../messages/dates";
 import { useAction, useResource } from "../../state/resource";
-import { Button, Card, Confirm, Dialog, Field, Loaded, ProblemNotice, Select, toast } from "../../ui";
+import { Button, Card, Checkbox, Confirm, Dialog, Field, Loaded, ProblemNotice, Select, toast } from "../../ui";
 import { FreshLink } from "./FreshLink";
 import { InvitationBadge } from "./StatusBadge";
 
@@ -32,8 +32,9 @@ function InviteDialog(props: {
 }): JSX.Element {
   const [role, setRole] = useState<InvitedRole>(props.hasPatientLink ? "related_person" : "patient");
   const [name, setName] = useState("");
+  const [withCode, setWithCode] = useState(false);
   const { run, busy, problem } = useAction(async () => {
-    props.onMade(await api.createInvitation(props.consultation.id, role, name.trim() === "" ? null : name.trim()));
+    props.onMade(await api.createInvitation(props.consultation.id, role, name.trim() === "" ? null : name.trim(), withCode));
   });
   return (
     <Dialog
@@ -70,6 +71,7 @@ function InviteDialog(props: {
           maxLength={100}
           error={problem?.field("name_hint")}
         />
+        <Checkbox label={t("invite.with_code")} checked={withCode} onChange={setWithCode} />
       </form>
       {problem && <ProblemNotice problem={problem} />}
     </Dialog>
@@ -86,6 +88,7 @@ function Row(props: { invitation: Invitation; open: boolean; onAsk: (open: Open)
         <span class="soft small">
           {[
             invitation.name_hint ? t(`role.${invitation.role}`) : "",
+            invitation.with_code ? t("invite.has_code") : "",
             invitation.status === "open" ? t("link.valid_until", { when: formatDateTime(invitation.expires_at) }) : "",
           ]
             .filter(Boolean)

@@ -7,8 +7,9 @@ import { t } from "../../messages";
 import { formatMomentInline } from "../../messages/dates";
 import "../../messages/staff";
 import { focusFirstError } from "../../state/forms";
-import { useAction } from "../../state/resource";
-import { Button, Card, Field, Notice, Page, ProblemNotice, Segmented } from "../../ui";
+import { account } from "../../state/account";
+import { useAction, useResource } from "../../state/resource";
+import { Button, Card, Field, Loaded, Notice, Page, ProblemNotice, Segmented, Select } from "../../ui";
 import "./consultations.css";
 import { FreshLink } from "./FreshLink";
 import { PatientChooser } from "./PatientChooser";
@@ -60,7 +61,11 @@ function DonePage({ consultation, invitation }: Done): JSX.Element {
 
 export default function NewConsultationPage(): JSX.Element {
   const [patient, setPatient] = useState<Patient | null>(null);
-  const [when, setWhen] = useState<When>("now");
+  const scheduler = account()?.role === "scheduler";
+  const [when, setWhen] = useState<When>(scheduler ? "planned" : "now");
+  const clinicians = useResource((signal) => (scheduler ? api.clinicians(signal) : Promise.resolve([])), [scheduler]);
+  const [chosen, setChosen] = useState("");
+  const practitioner = chosen || (clinicians.data?.[0]?.id ?? "");
   const [startsAt, setStartsAt] = useState(() => nextHalfHour(new Date()));
   const [tried, setTried] = useState(false);
   const [done, setDone] = useState<Done | null>(null);
@@ -75,7 +80,11 @@ export default function NewConsultationPage(): JSX.Element {
 
   const { run, busy, problem } = useAction(async () => {
     if (!patient) return;
-    const consultation = await api.createConsultation(patient.id, when === "now" ? null : new Date(startsAt).toISOString());
+    const consultation = await api.createConsultation(
+      patient.id,
+      when === "now" ? null : new Date(startsAt).toISOString(),
+      scheduler ? practitioner : null,
+    );
     // The consultation stands even if its link fails: then its page offers to make one.
     const invitation = await api.createInvitation(consultation.id, "patient", patient.name).catch(() => null);
     setDone({ consultation, invitation });
@@ -101,9 +110,28 @@ export default function NewConsultationPage(): JSX.Element {
             error={tried && !patient ? t("new.invalid.patient") : undefined}
           />
         </Card>
+        {scheduler && (
+          <Card title={t("new.for")}>
+            <Loaded of={clinicians} lines={1}>
+              {(list) =>
+                list.length === 0 ? (
+                  <p class="soft">{t("new.for_none")}</p>
+                ) : (
+                  <Select
+                    label={t("new.for")}
+                    labelHidden
+                    value={practitioner}
+                    onChange={setChosen}
+                    options={list.map((one) => ({ value: one.id, label: one.display_name }))}
+                  />
+                )
+              }
+            </Loaded>
+          </Card>
+        )}
         <Card title={t("new.when")}>
           <div class="stack">
-            <div>
+            {!scheduler && <div>
               <Segmented
                 label={t("new.when")}
                 value={when}
@@ -113,7 +141,7 @@ export default function NewConsultationPage(): JSX.Element {
                   { value: "planned", label: t("new.planned"), icon: "calendar" },
                 ]}
               />
-            </div>
+            </div>}
             {when === "now" ? (
               <p class="soft">{t("new.now_hint")}</p>
             ) : (

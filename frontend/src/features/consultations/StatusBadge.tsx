@@ -18,6 +18,7 @@ const INVITATION: Record<InvitationStatus, Look> = {
   redeemed: { kind: "success" },
   expired: { kind: "neutral" },
   cancelled: { kind: "neutral" },
+  locked: { kind: "danger" },
 };
 
 const PLACE: Record<Place, Look> = {

@@ -1,12 +1,13 @@
 // The first page: who invites, when, what happens to the person's data, and one big button.
 import type { JSX } from "preact";
+import { useState } from "preact/hooks";
 import { problemMessage } from "../../api/problem";
 import type { InvitationPreview } from "../../api/types";
 import { wakeAudio } from "../../call/sound";
 import { t } from "../../messages";
 import { formatMoment } from "../../messages/dates";
 import { useAction } from "../../state/resource";
-import { Button, Facts, Icon, Notice, Page, type IconName } from "../../ui";
+import { Button, Facts, Field, Icon, Notice, Page, type IconName } from "../../ui";
 import { testId } from "../call/testId";
 
 function Kept({ title, items, icon, id }: { title: string; items: readonly string[]; icon: IconName; id: string }): JSX.Element {
@@ -27,9 +28,10 @@ function Kept({ title, items, icon, id }: { title: string; items: readonly strin
 
 export function InvitationStep({ preview, onJoin }: {
   preview: InvitationPreview;
-  onJoin: () => Promise<void>;
+  onJoin: (code: string | null) => Promise<void>;
 }): JSX.Element {
-  const join = useAction(onJoin);
+  const [code, setCode] = useState("");
+  const join = useAction(() => onJoin(preview.code_required ? code.trim() : null));
   const notice = preview.data_notice;
   return (
     <Page
@@ -48,6 +50,20 @@ export function InvitationStep({ preview, onJoin }: {
           />
           <p>{t("join.invitation.easy")}</p>
           {join.problem && <Notice kind="danger">{problemMessage(join.problem)}</Notice>}
+          {preview.code_required && (
+            <div data-testid="join-code">
+              <Field
+                label={t("join.code.label")}
+                hint={t("join.code.hint")}
+                value={code}
+                onInput={setCode}
+                inputmode="numeric"
+                autocomplete="one-time-code"
+                maxLength={12}
+                required
+              />
+            </div>
+          )}
           <Button
             variant="primary"
             size="large"

@@ -107,19 +107,26 @@ export default function JoinPage({ invitationId }: { invitationId: string }): JS
     return () => window.removeEventListener("hashchange", begin);
   }, [begin]);
 
-  const join = async (): Promise<void> => {
+  /** This browser holds a place now. */
+  const taken = async (consultation: string): Promise<void> => {
+    rememberJoined(invitationId, consultation);
+    rememberChecked(consultation, false);
+    setStep(await resume(consultation));
+  };
+
+  const join = async (code: string | null): Promise<void> => {
     const secret = secretOf(location.hash);
     if (secret === null) {
       setStep({ kind: "problem", problem: "malformed", cause: null });
       return;
     }
     try {
-      const { consultation_id } = await api.redeemInvitation(invitationId, secret);
-      rememberJoined(invitationId, consultation_id);
-      rememberChecked(consultation_id, false);
-      setStep(await resume(consultation_id));
+      await taken((await api.redeemInvitation(invitationId, secret, code)).consultation_id);
     } catch (error) {
-      const failed = problemStep(asProblem(error));
+      const cause = asProblem(error);
+      // A wrong code is said beside its field.
+      if (cause.code === "CODE_FAILED" || cause.code === "CODE_REQUIRED") throw cause;
+      const failed = problemStep(cause);
       // No answer and the like: the button stays, the step says what happened.
       if (failed.kind === "problem" && (failed.problem === "network" || failed.problem === "throttled")) throw error;
       setStep(failed);
@@ -136,7 +143,18 @@ export default function JoinPage({ invitationId }: { invitationId: string }): JS
   }
   switch (step.kind) {
     case "problem":
-      return inShell(<ProblemPage key={step.problem} problem={step.problem} cause={step.cause} onRetry={begin} />);
+      return inShell(
+        <ProblemPage
+          key={step.problem}
+          problem={step.problem}
+          cause={step.cause}
+          onRetry={begin}
+          onMove={async (code) => {
+            const secret = secretOf(location.hash);
+            if (secret !== null) await taken((await api.moveInvitation(invitationId, secret, code)).consultation_id);
+          }}
+        />,
+      );
     case "invitation":
       return inShell(<InvitationStep preview={step.preview} onJoin={join} />);
     case "name":

@@ -13,6 +13,7 @@ import { DeviceTrouble, troubleOf } from "../call/DeviceTrouble";
 import { Preview } from "../call/Preview";
 import { useCallState, useLocalView, useScreenAwake } from "../call/hooks";
 import { testId } from "../call/testId";
+import { MoveAway } from "./MoveAway";
 
 export function Lobby({ session, me, startsAt }: { session: CallSession; me: Me; startsAt: string | null }): JSX.Element {
   const state = useCallState(session);
@@ -65,6 +66,7 @@ export function Lobby({ session, me, startsAt }: { session: CallSession; me: Me;
             <summary>{t("call.device.settings")}</summary>
             <DevicePickers media={session.media} view={view} />
           </details>
+          <MoveAway consultationId={me.consultation_id} />
           <div class="row">
             <Button variant="secondary" icon="hang-up" buttonRef={testId("lobby-leave")} onClick={() => session.leave()}>
               {t("join.lobby.leave")}

@@ -11,6 +11,7 @@ const me = (place: Place, name: string | null = "Sam"): Me => ({
   place,
   practitioner_name: "Dr. Ruiz",
   clinic_name: "Clinic",
+  capabilities: [],
 });
 
 const preview = (consultation_status: InvitationPreview["consultation_status"]): InvitationPreview => ({
@@ -21,7 +22,7 @@ const preview = (consultation_status: InvitationPreview["consultation_status"]):
   starts_at: "2026-01-01T09:00:00Z",
   consultation_id: "c",
   consultation_status,
-  bound_here: false,
+  bound_here: false, code_required: false,
   data_notice: { title: "", paragraphs: [], stored: [], not_stored: [] },
 });
 

@@ -12,6 +12,7 @@ export type InvitationProblem =
   | "revoked"
   | "expired"
   | "cancelled"
+  | "locked"
   | "ended"
   | "throttled"
   | "network"
@@ -46,6 +47,8 @@ export function problemStep(cause: Problem): Step {
         return "expired";
       case "INVITATION_CANCELLED":
         return "cancelled";
+      case "INVITATION_LOCKED":
+        return "locked";
       case "CONSULTATION_ENDED":
         return "ended";
       case "MALFORMED":

@@ -9,7 +9,7 @@ import { useResource } from "../../state/resource";
 import { Badge, Card, Facts, Icon, Loaded, Notice, Page, Table } from "../../ui";
 import "./policies.css";
 
-const KINDS = ["access", "consent", "retention", "controls"] as const;
+const KINDS = ["access", "consent", "retention", "other", "controls"] as const;
 
 function File({ file }: { file: PolicyFile }): JSX.Element {
   return (

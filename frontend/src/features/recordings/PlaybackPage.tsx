@@ -4,7 +4,7 @@ import type { ComponentChildren, JSX } from "preact";
 import { useEffect, useState } from "preact/hooks";
 import { api } from "../../api/client";
 import { asProblem, type Problem } from "../../api/problem";
-import type { Playback, Recording } from "../../api/types";
+import type { Playback, Recording, Role } from "../../api/types";
 import { t } from "../../messages";
 import { formatBytes, formatDate, formatDateTime, formatDuration } from "../../messages/dates";
 import "../../messages/staff";
@@ -12,6 +12,7 @@ import { account } from "../../state/account";
 import { useAction, useResource } from "../../state/resource";
 import { Button, Card, Facts, Link, Notice, Page, ProblemNotice, Skeleton, Spinner } from "../../ui";
 import { RecordingBadge } from "../consultations/StatusBadge";
+import { CustodyCard } from "./CustodyCard";
 import { Player } from "./Player";
 import "./recordings.css";
 
@@ -96,10 +97,26 @@ function ForAuditor({ recording }: { recording: Recording }): JSX.Element {
   );
 }
 
-function content(recording: Recording, auditor: boolean): ComponentChildren {
+/** What a records officer sees before a grant: with one, the recording itself. */
+function ForOfficer({ recording }: { recording: Recording }): JSX.Element {
+  const [opened, setOpened] = useState(false);
+  if (opened) return <Opened recording={recording} />;
+  return (
+    <Notice icon="lock" title={t("playback.custodian_title")}>
+      <p>{t("playback.custodian")}</p>
+      <Button icon="play" onClick={() => setOpened(true)}>
+        {t("recordings.play")}
+      </Button>
+    </Notice>
+  );
+}
+
+function content(recording: Recording, role: Role | undefined): ComponentChildren {
   switch (recording.state) {
     case "sealed":
-      return auditor ? <ForAuditor recording={recording} /> : <Opened recording={recording} />;
+      if (role === "auditor") return <ForAuditor recording={recording} />;
+      if (role === "records_officer") return <ForOfficer recording={recording} />;
+      return <Opened recording={recording} />;
     case "destroyed":
       return (
         <Notice icon="lock" title={t("recording.state.destroyed")}>
@@ -120,7 +137,7 @@ function content(recording: Recording, auditor: boolean): ComponentChildren {
 const SEALING_MS = 3000; // while it is not sealed yet, look again
 
 export default function PlaybackPage({ recordingId }: { recordingId: string }): JSX.Element {
-  const auditor = account()?.role === "auditor";
+  const role = account()?.role;
   const [settled, setSettled] = useState(false);
   const { data, problem, reload } = useResource(
     (signal) => api.recording(recordingId, signal),
@@ -139,8 +156,11 @@ export default function PlaybackPage({ recordingId }: { recordingId: string }): 
         <ProblemNotice problem={problem} onRetry={reload} />
       ) : data ? (
         <div class="recording-layout">
-          {content(data, auditor)}
-          <About recording={data} link={!auditor} />
+          <div class="stack">
+            {content(data, role)}
+            {role === "records_officer" && <CustodyCard recordingId={recordingId} />}
+          </div>
+          <About recording={data} link={role === "clinician"} />
         </div>
       ) : (
         <Skeleton lines={6} />

@@ -1,0 +1,13 @@
+import { launch, profile, signIn, startServer } from "./harness.mjs";
+const server = await startServer(); const browser = await launch();
+const { page, context, trouble } = await profile(browser);
+const s = await context.newCDPSession(page);
+await s.send("WebAuthn.enable");
+await s.send("WebAuthn.addVirtualAuthenticator", { options: { protocol: "ctap2", transport: "internal", hasResidentKey: true, hasUserVerification: true, isUserVerified: true, automaticPresenceSimulation: true } });
+await signIn(page, server, "clinician");
+await page.goto(server.origin + "/account");
+await page.getByRole("button", { name: "Add a passkey", exact: true }).click();
+await page.getByLabel("Name of this passkey").fill("X");
+await page.getByRole("dialog").getByRole("button", { name: "Add a passkey" }).click();
+await page.waitForTimeout(1500);
+await browser.close(); await server.stop(); console.log(server.log().slice(-1500));

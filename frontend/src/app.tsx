@@ -154,7 +154,8 @@ function NotFound(): JSX.Element {
 
 function SignedInPage({ route, who }: { route: Route; who: Account }): JSX.Element {
   // Whoever must set something up first sees that and nothing else.
-  if (route.page === "account" || who.missing) {
+  if (who.missing && route.page !== "account") return <Redirect to="/account" />;
+  if (route.page === "account") {
     return (
       <StaffShell>
         <AccountPage who={who} />

@@ -499,7 +499,7 @@ fn verify(client: &Client, token: &IdToken, nonce: &Nonce, now: Timestamp) -> Re
 /// A code for the log. What the library says may hold values of the token, so it is not passed on.
 const fn code_of(error: &ClaimsVerificationError) -> &'static str {
     match error {
-        ClaimsVerificationError::Expired(_) => "expired",
+        ClaimsVerificationError::Expired(_) => "time",
         ClaimsVerificationError::InvalidAudience(_) => "audience",
         ClaimsVerificationError::InvalidAuthContext(_) => "auth_context",
         ClaimsVerificationError::InvalidAuthTime(_) => "auth_time",

@@ -72,7 +72,6 @@ impl Services {
     /// # Errors
     /// [`ServiceError::Provider`], audited with a code that says what was wrong.
     pub async fn returned(&self, caller: &Caller, secret: Option<&Secret>, back: Returned) -> Result<(Arrived, String), ServiceError> {
-        self.throttled(caller, "provider").await?;
         let hash = secret.and_then(crate::crypto::token::hash);
         let visiting = match hash.and_then(|hash| self.ceremonies.take(hash.as_str(), self.now())) {
             Some(Ceremony::Visiting(visiting)) => *visiting,
@@ -113,7 +112,6 @@ impl Services {
         if !account.active {
             return self.not_vouched(caller, Some(&provider.config.id), "suspended").await;
         }
-        self.throttle.succeeded("provider", caller.network.as_deref().unwrap_or_default());
         let step = if vouched.strong {
             let (secret, signed_in) = self.begin_session(caller, &account, "provider", Assurance::Multiple, Some(origin)).await?;
             Step::Done(secret, Box::new(signed_in))
@@ -128,7 +126,9 @@ impl Services {
         Err(ServiceError::Provider(code))
     }
 
+    /// Writes a refusal down; beyond a number of them from one network it only refuses, so that nobody can fill the log from there.
     async fn refuse_provider(&self, caller: &Caller, provider: Option<&str>, code: &'static str) -> Result<(), ServiceError> {
+        self.throttled(caller, "provider").await?;
         let entry = self.entry(Event::ProviderRefused, caller)?.ended(Outcome::Denied).with("reason", code);
         self.record(entry.with("provider", provider.map(ToOwned::to_owned))).await
     }
@@ -202,8 +202,9 @@ impl Services {
     /// [`ServiceError::LogoutToken`], audited.
     pub async fn provider_signed_out(&self, caller: &Caller, id: &str, token: &str) -> Result<usize, ServiceError> {
         let provider = self.provider(id)?;
-        self.throttled(caller, &format!("logout/{id}")).await?;
         let refuse = async |code: &'static str| {
+            // a good token is never held up by bad ones
+            self.throttled(caller, &format!("logout/{id}")).await?;
             let entry = self.entry(Event::LogoutTokenRefused, caller)?.ended(Outcome::Denied);
             self.record(entry.with("provider", id).with("reason", code)).await?;
             Err(ServiceError::LogoutToken(code))
@@ -229,7 +230,6 @@ impl Services {
         }
         self.tell_ended(&ended);
         self.commit(tx, entry.with("count", ended.len())).await?;
-        self.throttle.succeeded(&format!("logout/{id}"), caller.network.as_deref().unwrap_or_default());
         Ok(ended.len())
     }
 }

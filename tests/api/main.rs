@@ -26,5 +26,6 @@ mod invitations;
 mod media;
 mod second_factors;
 mod signaling;
+mod single_sign_on;
 mod storage;
 mod support;

@@ -117,12 +117,16 @@ export default function AccountPage({ who }: { who: Account }): JSX.Element {
           </Notice>
         )}
         {wasMissing && !who.missing && (
-          <Notice kind="success" live>
-            <p>{t("account.ready")}</p>
-            <Button variant="primary" href={homeOf(who.role)}>
-              {t("account.go_on")}
-            </Button>
-          </Notice>
+          <>
+            <Notice kind="success" live>
+              {t("account.ready")}
+            </Notice>
+            <div class="row">
+              <Button variant="primary" href={homeOf(who.role)}>
+                {t("account.go_on")}
+              </Button>
+            </div>
+          </>
         )}
         <Loaded of={factors} lines={4}>
           {(data) => (

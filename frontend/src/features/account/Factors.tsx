@@ -138,14 +138,16 @@ export function Factors({ factors, onChange }: { factors: FactorsData; onChange:
   const [open, setOpen] = useState<Open>(null);
   const added = (words: string) => (codes: string[]): void => {
     toast(words);
-    onChange();
-    setOpen(codes.length > 0 ? { kind: "codes", codes } : null);
+    // codes are shown only now: nothing else may happen on the page until they are kept
+    if (codes.length > 0) setOpen({ kind: "codes", codes });
+    else {
+      setOpen(null);
+      onChange();
+    }
   };
   const beginApp = useAction(async () => setOpen({ kind: "app", app: await withProof(() => api.beginApp()) }));
   const codes = useAction(async () => {
-    const fresh = (await withProof(() => api.newRecoveryCodes())).recovery_codes;
-    onChange();
-    setOpen({ kind: "codes", codes: fresh });
+    setOpen({ kind: "codes", codes: (await withProof(() => api.newRecoveryCodes())).recovery_codes });
   });
   const remove = useAction(async (passkey: Passkey | null) => {
     await withProof(() => (passkey ? api.removePasskey(passkey.id) : api.removeApp()));
@@ -219,7 +221,15 @@ export function Factors({ factors, onChange }: { factors: FactorsData; onChange:
       </div>
       {open?.kind === "passkey" && <AddPasskey onDone={added(t("account.passkey_done"))} onClose={() => setOpen(null)} />}
       {open?.kind === "app" && <AddApp app={open.app} onDone={added(t("account.app_done"))} onClose={() => setOpen(null)} />}
-      {open?.kind === "codes" && <Codes codes={open.codes} onClose={() => setOpen(null)} />}
+      {open?.kind === "codes" && (
+        <Codes
+          codes={open.codes}
+          onClose={() => {
+            setOpen(null);
+            onChange();
+          }}
+        />
+      )}
       {open?.kind === "remove" && (
         <Confirm
           title={t("account.remove_title")}

@@ -62,6 +62,11 @@ export default function SetPasswordPage({ linkId }: { linkId: string }): JSX.Ele
     <Page title={t("set_password.title")} width="slim" intro={intro}>
       {secret === "" ? (
         <Notice kind="danger">{t("set_password.malformed")}</Notice>
+      ) : opens.problem && opens.problem.status >= 400 && opens.problem.status < 500 ? (
+        <div class="stack">
+          <Notice kind="danger">{problemMessage(opens.problem)}</Notice>
+          <Button href="/sign-in">{t("set_password.to_sign_in")}</Button>
+        </div>
       ) : (
         <Loaded of={opens} lines={3}>
           {(data) => (

@@ -176,7 +176,7 @@ export default {
 
   "recordings.title": "Recordings",
   "recordings.intro": "Recordings of your consultations. They are encrypted; each playback is written to the audit log.",
-  "recordings.intro_auditor": "All recordings of the clinic. You see that they exist and how long they are kept; only the consultation's clinician can play one.",
+  "recordings.intro_auditor": "All recordings of the clinic. You see that they exist and how long they are kept; only the consultation's clinician, and whom a records officer granted it, can play one.",
   "recordings.empty.title": "No recordings",
   "recordings.empty.text": "When everyone in a call agrees to a recording, it appears here after the call.",
   "recordings.empty.text_auditor": "As soon as a consultation is recorded, it appears here.",

@@ -176,7 +176,7 @@ export default {
 
   "recordings.title": "Grabaciones",
   "recordings.intro": "Las grabaciones de sus consultas. Están cifradas; cada reproducción queda en el registro de auditoría.",
-  "recordings.intro_auditor": "Todas las grabaciones de la clínica. Usted ve que existen y cuánto se conservan; solo el profesional de la consulta puede reproducirlas.",
+  "recordings.intro_auditor": "Todas las grabaciones de la clínica. Usted ve que existen y cuánto se conservan; solo puede reproducirlas el profesional de la consulta, y aquellos a quienes lo conceda un responsable de registros.",
   "recordings.empty.title": "No hay grabaciones",
   "recordings.empty.text": "Cuando todos en una llamada aceptan que se grabe, la grabación aparece aquí después.",
   "recordings.empty.text_auditor": "En cuanto se grabe una consulta, aparecerá aquí.",

@@ -13,6 +13,8 @@ if [ "$goal" = test ]; then
     command -v chromium >/dev/null 2>&1 || missing+=(chromium)
     need ffmpeg ffmpeg
     compgen -G '/usr/lib/postgresql/*/bin/initdb' >/dev/null || missing+=(postgresql)
+    need python3 python3
+    python3 -c 'import ensurepip, venv' >/dev/null 2>&1 || missing+=(python3-venv)
     fc-list 2>/dev/null | grep -qi 'noto\|liberation\|dejavu' || missing+=(fonts-noto-core fontconfig)
 fi
 
@@ -31,3 +33,17 @@ fi
 for tool in cargo node npm; do
     command -v "$tool" >/dev/null 2>&1 || { echo "This machine lacks $tool (Rust 1.95 and Node 20 are needed; see README.md)." >&2; exit 1; }
 done
+
+# Python tools of the tests, in a folder of their own: the solver that proves the policies' theorems, and the tester of the API.
+if [ "$goal" = test ]; then
+    tools=$(cd "$(dirname "$0")/.." && pwd)/.tools
+    wanted='cvc5==1.4.2 schemathesis==4.32.5'
+    if [ ! -x "$tools/bin/python" ] || [ "$(cat "$tools/installed" 2>/dev/null)" != "$wanted" ]; then
+        echo "Installing below .tools: $wanted"
+        rm -rf "$tools"
+        python3 -m venv "$tools"
+        # shellcheck disable=SC2086
+        "$tools/bin/python" -m pip install --quiet --disable-pip-version-check $wanted
+        echo "$wanted" >"$tools/installed"
+    fi
+fi

@@ -6,6 +6,7 @@ use crate::crypto::digest::{hex, sha256, sha256_hex};
 use crate::domain::retention::Class;
 use crate::policy::access::AccessPolicies;
 use crate::policy::catalogue::{ConsentText, Notice};
+use crate::policy::examples::{self, Difference, Example};
 use crate::policy::sign_in::SignInRules;
 use rust_embed::RustEmbed;
 use serde::{Deserialize, Serialize};
@@ -120,6 +121,7 @@ pub struct Bundle {
     retention: Vec<Class>,
     notices: BTreeMap<String, Notice>,
     sign_in: SignInRules,
+    examples: Vec<Example>,
 }
 
 #[derive(Deserialize)]
@@ -159,7 +161,11 @@ impl Bundle {
             return Err(invalid("notice.toml", "the English notice is missing".to_owned()));
         }
         let sign_in = SignInRules::parse(need("sign-in.toml")?).map_err(|reason| invalid("sign-in.toml", reason))?;
-        Ok(Self { digest: files.digest(), sign_in, access, consent_texts, retention: retention.class, notices, files })
+        let examples = match under("examples.toml").next() {
+            Some((path, text)) => examples::parse(text).map_err(|reason| invalid(path, reason))?,
+            None => Vec::new(),
+        };
+        Ok(Self { digest: files.digest(), examples, sign_in, access, consent_texts, retention: retention.class, notices, files })
     }
 
     /// The bundle's digest.
@@ -212,6 +218,14 @@ impl Bundle {
         self.retention.iter().find(|c| c.class == class)
     }
 
+    /// What this bundle newly allows or denies beside another one, of the example requests of both.
+    #[must_use]
+    pub fn differences_to(&self, before: &Self) -> Vec<Difference> {
+        let mut all = self.examples.clone();
+        all.extend(before.examples.iter().filter(|one| !self.examples.iter().any(|own| own.says == one.says)).cloned());
+        examples::differences(&all, before.access(), self.access())
+    }
+
     /// The rules of signing in.
     #[must_use]
     pub const fn sign_in(&self) -> &SignInRules {
@@ -250,6 +264,19 @@ mod tests {
     }
 
     #[test]
+    fn a_change_is_shown_by_the_examples_it_newly_allows_or_denies() {
+        let shipped = Bundle::check(Files::shipped().expect("text")).expect("valid");
+        assert!(shipped.differences_to(&shipped).is_empty() && shipped.examples.len() > 30);
+        let clinician = &shipped.files.0["access/clinician.cedar"];
+        let looser =
+            changed("access/clinician.cedar", Some(&clinician.replace(" && resource.practitioner == principal", ""))).expect("valid");
+        let told = looser.differences_to(&shipped);
+        assert!(told.iter().any(|d| d.allowed && d.says == "A clinician joins a colleague's consultation"), "{told:?}");
+        let told = shipped.differences_to(&looser);
+        assert!(told.iter().any(|d| !d.allowed && d.says == "A clinician joins a colleague's consultation"), "{told:?}");
+    }
+
+    #[test]
     fn the_demo_differs_in_one_thing_only() {
         let (shipped, demo) = (Files::shipped().expect("text"), Files::demo().expect("text"));
         let differing: Vec<_> = shipped.iter().zip(demo.iter()).filter(|(a, b)| a != b).map(|((path, _), _)| path).collect();
@@ -268,6 +295,7 @@ mod tests {
             ("access/clinician.cedar", Some("permit (principal, action == Bedside::Action::\"no_such\", resource);")),
             ("access/clinician.cedar", Some("permit (")),
             ("consent/recording-audio-video/1/en.md", Some("no head")),
+            ("examples.toml", Some("[[example]]\nsays = \"x\"\nwho = \"king\"\ndoes = \"read_audit\"\nto = \"clinic\"\n")),
             ("sign-in.toml", None),
             ("sign-in.toml", Some("second_factor = []")),
         ] {

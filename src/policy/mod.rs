@@ -3,4 +3,5 @@
 pub mod access;
 pub mod bundle;
 pub mod catalogue;
+pub mod examples;
 pub mod sign_in;

@@ -1,6 +1,6 @@
 //! The program's other commands, run as an operator runs them.
 
-use crate::support::people::Browser;
+use crate::support::people::{Browser, Visit, parts};
 use crate::support::server::{policies, run_on};
 use serde_json::json;
 use std::fs;
@@ -69,6 +69,17 @@ fn policies_are_checked_and_a_change_waits_until_it_is_accepted() {
     let shipped = Path::new(env!("CARGO_MANIFEST_DIR")).join("policies");
     let good = bedside(&["policy", "check", &shipped.display().to_string()], "");
     assert!(good.status.success() && text(&good.stdout).contains("Digest"), "{}", text(&good.stderr));
+    assert!(text(&good.stdout).contains("None of the example requests"), "{}", text(&good.stdout));
+    let looser = policies(&folder.path().join("looser"), true);
+    let file = looser.join("access/clinician.cedar");
+    let changed = fs::read_to_string(&file).expect("policy").replace(" && resource.practitioner == principal", "");
+    fs::write(&file, changed).expect("written");
+    let told = text(&bedside(&["policy", "check", &looser.display().to_string()], "").stdout);
+    assert!(told.contains("newly allowed: A clinician joins a colleague's consultation"), "{told}");
+    let back = ["policy", "check", &shipped.display().to_string(), "--against", &looser.display().to_string()];
+    assert!(text(&bedside(&back, "").stdout).contains("newly denied : A clinician joins a colleague's consultation"));
+    let roles = text(&bedside(&["policy", "roles"], "").stdout);
+    assert!(roles.contains("| Watch a recording (`play_recording`) | own, or granted |"), "{roles}");
     let bad = folder.path().join("bad");
     fs::create_dir(&bad).expect("folder");
     fs::write(bad.join("retention.toml"), "nonsense").expect("file");
@@ -95,4 +106,45 @@ fn what_must_not_be_served_is_not() {
         assert!(!refused.status.success(), "{arguments:?}");
         assert!(text(&refused.stderr).contains("bedside: "), "{arguments:?}: {}", text(&refused.stderr));
     }
+}
+
+/// Everything an administrator does in the page, from the machine; a running server obeys at once.
+#[test]
+fn accounts_are_managed_at_the_machine_and_a_running_server_obeys_at_once() {
+    let folder = tempfile::tempdir().expect("folder");
+    let database = format!("sqlite:{}", folder.path().join("data/bedside.db").display());
+    run_on(folder.path(), &database, async |server| {
+        let keys = folder.path().join("keys").display().to_string();
+        let rules = policies(folder.path(), false).display().to_string();
+        let user = |arguments: &[&str]| {
+            let places = ["--database", &database, "--keys", &keys, "--policies", &rules, "--public-origin", &server.origin];
+            let all: Vec<&str> = ["user"].iter().chain(arguments).chain(&places).copied().collect();
+            let done = bedside(&all, "");
+            assert!(done.status.success(), "{arguments:?}: {}", text(&done.stderr));
+            text(&done.stdout)
+        };
+        let visit = Visit::of(server, "ben").await;
+        let mut socket = visit.clinician.join(&visit.id).await;
+        socket.snapshot("the room", |_| true).await;
+        assert!(tokio::task::block_in_place(|| user(&["list"])).contains("ben"));
+        assert!(tokio::task::block_in_place(|| user(&["suspend", "ben"])).contains("ben is suspended"));
+        let suspended = std::time::Instant::now();
+        assert!(matches!(socket.close_code().await, 4401 | 4403));
+        assert!(suspended.elapsed() < std::time::Duration::from_millis(200), "{:?}", suspended.elapsed());
+        visit.clinician.get("/me").await.refused(401, "SIGN_IN_EXPIRED");
+        tokio::task::block_in_place(|| user(&["restore", "ben"]));
+        Browser::signed_in(server, "ben").await;
+        assert!(tokio::task::block_in_place(|| user(&["role", "ben", "--role", "scheduler"])).contains("now scheduler"));
+        let invited = tokio::task::block_in_place(|| user(&["invite", "nora", "--name", "Nora Berg", "--role", "auditor"]));
+        let (link, secret) = parts(invited.lines().nth(1).expect("a link"));
+        let nora = Browser::new(server);
+        let password = "copper lantern drifts sideways";
+        nora.post(&format!("/account-links/{link}/use"), json!({"secret": secret, "password": password})).await.expect(204);
+        nora.post("/sign-in", json!({"username": "nora", "password": password})).await.expect(200);
+        assert!(tokio::task::block_in_place(|| user(&["reset-password", "nora"])).contains("/set-password/"));
+        nora.get("/me").await.refused(401, "SIGN_IN_EXPIRED");
+        tokio::task::block_in_place(|| user(&["reset-factors", "nora"]));
+        let review: serde_json::Value = serde_json::from_str(&tokio::task::block_in_place(|| user(&["access"]))).expect("JSON");
+        assert!(review["users"].as_array().expect("users").iter().any(|u| u["username"] == "nora" && u["role"] == "auditor"));
+    });
 }

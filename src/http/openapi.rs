@@ -5,6 +5,7 @@ use crate::http::{
     policies, recordings, retention, sign_in, system,
 };
 use actix_web::{HttpResponse, web};
+use serde_json::json;
 use utoipa::OpenApi;
 
 /// The document, built from the handlers' annotations.
@@ -115,10 +116,39 @@ pub fn routes(config: &mut web::ServiceConfig) {
     config.service(web::resource("/openapi.json").route(web::get().to(serve)));
 }
 
-/// The document.
+/// Refusals that any operation may give before it is reached, or when the log cannot take its entry.
+const EVERYWHERE: [(&str, &str); 7] = [
+    ("400", "`MALFORMED`: the request cannot be read"),
+    ("403", "`ORIGIN`, `FORBIDDEN`, `SCOPE` and the like: it is not for whoever asks"),
+    ("404", "`NOT_FOUND`: there is no such thing, or it is not theirs to know of"),
+    ("413", "`BODY_TOO_LARGE`"),
+    ("415", "`CONTENT_TYPE`: not JSON"),
+    ("421", "`ORIGIN`: this server is not known under that name"),
+    ("503", "`AUDIT_UNAVAILABLE`: nothing is done without its entry in the log"),
+];
+
+/// The document, with the refusals that any operation may give.
 ///
 /// # Errors
 /// Never.
 pub async fn serve() -> Answer {
-    Ok(HttpResponse::Ok().json(Document::openapi()))
+    let mut document = serde_json::to_value(Document::openapi()).unwrap_or_default();
+    let problem = json!({"$ref": "#/components/schemas/ProblemBody"});
+    let paths = document["paths"].as_object_mut().into_iter().flat_map(|paths| paths.values_mut());
+    for operation in paths.filter_map(|path| path.as_object_mut()).flat_map(|path| path.values_mut()) {
+        let Some(responses) = operation.get_mut("responses").and_then(|r| r.as_object_mut()) else { continue };
+        for (status, description) in EVERYWHERE {
+            let response = json!({"description": description, "content": {"application/problem+json": {"schema": problem}}});
+            responses.entry(status).or_insert(response);
+        }
+        // a refusal is a problem document wherever it stands
+        for (_, response) in responses.iter_mut().filter(|(status, _)| status.starts_with('4') || status.starts_with('5')) {
+            if let Some(content) = response.get_mut("content").and_then(|c| c.as_object_mut())
+                && let Some(body) = content.remove("application/json")
+            {
+                content.insert("application/problem+json".to_owned(), body);
+            }
+        }
+    }
+    Ok(HttpResponse::Ok().json(document))
 }

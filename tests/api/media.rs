@@ -255,4 +255,73 @@ on_both_engines! {
             let _ = caller.connection.close().await;
         }
     }
+
+    /// Suspension, a session ended elsewhere, and a participant who is removed: in each case no packet is passed on 200 ms later, in
+    /// neither direction, though the peers go on sending.
+    async fn a_revocation_stops_media_within_200_ms(server) {
+        for how in ["suspended", "session ended", "removed"] {
+            let visit = Visit::of(server, "ben").await;
+            let patient = visit.patient(server).await;
+            let mut ben = Caller::new(visit.clinician.join(&visit.id).await, 3_000).await;
+            let mut lobby = patient.join(&visit.id).await;
+            let id = lobby.snapshot("the lobby", |_| true).await["self"]["id"].as_str().expect("id").to_owned();
+            visit.clinician.post(&visit.path(&format!("/participants/{id}/admit")), json!({})).await.expect(204);
+            lobby.snapshot("the call", |s| s["self"]["place"] == "in_call").await;
+            let mut guest = Caller::new(lobby, 4_000).await;
+            heard(&mut ben, &mut guest).await;
+            heard(&mut guest, &mut ben).await;
+            let administrator = Browser::signed_in(server, "adm").await;
+            let users = administrator.get("/users").await.expect(200);
+            let account = users.body["users"].as_array().expect("users").iter().find(|u| u["username"] == "ben").expect("ben")["id"].as_str().expect("id").to_owned();
+            let act = async {
+                match how {
+                    "suspended" => administrator.post(&format!("/users/{account}/suspend"), json!({})).await.expect(204),
+                    "session ended" => Browser::signed_in(server, "ben").await.post("/me/sign-in-sessions/end-others", json!({})).await.expect(204),
+                    _ => visit.clinician.post(&visit.path(&format!("/participants/{id}/remove")), json!({})).await.expect(204),
+                }
+            };
+            let speak = async {
+                loop {
+                    ben.speak().await;
+                    guest.speak().await;
+                    tokio::time::sleep(Duration::from_millis(10)).await;
+                }
+            };
+            // both go on sending while it is done, and for 200 ms after it
+            tokio::select! {
+                () = async { act.await; tokio::time::sleep(Duration::from_millis(200)).await } => {}
+                () = speak => {}
+            }
+            while ben.packets.try_recv().is_ok() || guest.packets.try_recv().is_ok() {}
+            for _ in 0..30 {
+                ben.speak().await;
+                guest.speak().await;
+                tokio::time::sleep(Duration::from_millis(10)).await;
+            }
+            assert!(guest.packets.try_recv().is_err() && ben.packets.try_recv().is_err(), "{how}: media went on");
+            if how == "suspended" {
+                administrator.post(&format!("/users/{account}/restore"), json!({})).await.expect(204);
+            }
+            for caller in [ben, guest] {
+                let _ = caller.connection.close().await;
+            }
+        }
+    }
+
+    async fn whoever_may_not_publish_is_not_heard_whatever_they_send(server) {
+        let visit = Visit::new(server).await;
+        let observer = visit.another(server, "observer", "Olga").await;
+        let mut ana = Caller::new(visit.clinician.join(&visit.id).await, 5_000).await;
+        let mut lobby = observer.join(&visit.id).await;
+        let id = lobby.snapshot("the lobby", |_| true).await["self"]["id"].as_str().expect("id").to_owned();
+        visit.clinician.post(&visit.path(&format!("/participants/{id}/admit")), json!({})).await.expect(204);
+        lobby.snapshot("the call", |s| s["self"]["place"] == "in_call").await;
+        let mut olga = Caller::new(lobby, 6_000).await;
+        heard(&mut ana, &mut olga).await;
+        talk(&mut [&mut olga]).await;
+        assert!(ana.packets.try_recv().is_err(), "an observer was heard");
+        for caller in [ana, olga] {
+            let _ = caller.connection.close().await;
+        }
+    }
 }

@@ -200,7 +200,7 @@ fn every_control_names_tests_that_exist() {
                 browsers.contains(&format!("\"{title}\""))
             } else {
                 let function = format!("fn {}(", test.rsplit("::").next().expect("a name"));
-                let outer = test.starts_with("api::") || test.starts_with("architecture::");
+                let outer = ["api::", "architecture::", "theorems::"].iter().any(|start| test.starts_with(start));
                 if outer { outside.contains(&function) } else { server.contains(&function) }
             };
             assert!(found, "{} names a test that does not exist: {test}", row["id"]);

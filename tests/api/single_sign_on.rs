@@ -52,7 +52,7 @@ fn key(n: u8) -> SigningKey {
     SigningKey::from_bytes(&[n; 32])
 }
 
-fn merged(base: Value, changes: &Value) -> Map<String, Value> {
+fn merged(base: &Value, changes: &Value) -> Map<String, Value> {
     let mut all = base.as_object().expect("an object").clone();
     for (name, value) in changes.as_object().expect("an object") {
         if value.is_null() {
@@ -85,12 +85,12 @@ impl Provider {
 
     fn id_token(&self, now: i64) -> String {
         let plan = self.plan.lock().expect("plan").clone();
-        let head = merged(json!({"alg": "EdDSA", "typ": "JWT", "kid": format!("k{}", plan.key)}), &plan.head);
+        let head = merged(&json!({"alg": "EdDSA", "typ": "JWT", "kid": format!("k{}", plan.key)}), &plan.head);
         let claims = json!({
             "iss": self.origin, "sub": "subject-1", "aud": CLIENT, "exp": now + 300, "iat": now, "nonce": *self.nonce.lock().expect("nonce"),
             "sid": "their-session", "preferred_username": "greta", "name": "Greta Holm", "groups": ["bedside-clinicians"], "amr": ["mfa"],
         });
-        token(&head, &merged(claims, &plan.claims), plan.key, plan.spoilt)
+        token(&head, &merged(&claims, &plan.claims), plan.key, plan.spoilt)
     }
 
     fn logout_token(&self, server: &TestServer, changes: &Value, head: &Value) -> String {
@@ -100,8 +100,8 @@ impl Provider {
             "sub": "subject-1", "sid": "their-session",
             "events": {EVENT: {}},
         });
-        let head = merged(json!({"alg": "EdDSA", "typ": "logout+jwt", "kid": "k1"}), head);
-        token(&head, &merged(claims, changes), 1, false)
+        let head = merged(&json!({"alg": "EdDSA", "typ": "logout+jwt", "kid": "k1"}), head);
+        token(&head, &merged(&claims, changes), 1, false)
     }
 }
 
@@ -119,9 +119,9 @@ fn with_provider(engine: Engine, test: impl AsyncFnOnce(&TestServer, &Provider))
         Arc::new(Provider { origin: origin.clone(), plan: Mutex::new(Plan::good()), nonce: Mutex::default(), keys_read: Mutex::default() });
     let change = |_: &std::path::Path, config: &mut bedside::config::Config| {
         let one = |id: &str, issuer: &str| {
-            let text =
+            let lines =
                 format!("id = \"{id}\"\nname = \"Clinic account\"\nissuer = \"{issuer}\"\nclient_id = \"{CLIENT}\"\njust_in_time = true\n");
-            toml::from_str::<ProviderConfig>(&text).expect("a provider")
+            toml::from_str::<ProviderConfig>(&lines).expect("a provider")
         };
         config.providers = vec![one("hostile", &origin), one("silent", "http://127.0.0.1:9")];
     };
@@ -181,8 +181,11 @@ async fn keys(provider: web::Data<Provider>) -> HttpResponse {
 
 async fn userinfo(provider: web::Data<Provider>) -> HttpResponse {
     let changes = provider.plan.lock().expect("plan").userinfo.clone();
-    HttpResponse::Ok().json(merged(json!({"sub": "subject-1"}), &changes))
+    HttpResponse::Ok().json(merged(&json!({"sub": "subject-1"}), &changes))
 }
+
+/// What is wrong, the code it is refused with, and how it is made at an instant (seconds).
+type Case<T> = (&'static str, &'static str, fn(i64) -> T);
 
 /// The parameters of an address.
 fn parameter(address: &str, name: &str) -> String {
@@ -260,7 +263,7 @@ against_the_provider! {
     }
 
     async fn what_the_provider_gets_wrong_lets_nobody_in(server, provider) {
-        let cases: [(&str, &str, fn(i64) -> Plan); 17] = [
+        let cases: [Case<Plan>; 17] = [
             ("another issuer", "issuer", |_| Plan { claims: json!({"iss": "https://evil.example"}), ..Plan::good() }),
             ("another audience", "audience", |_| Plan { claims: json!({"aud": "someone-else"}), ..Plan::good() }),
             ("an audience more", "audience", |_| Plan { claims: json!({"aud": ["bedside", "someone-else"]}), ..Plan::good() }),
@@ -431,25 +434,25 @@ against_the_provider! {
             let status = answer.status().as_u16();
             (status, answer.json::<Value>().await.unwrap_or(Value::Null)["code"].as_str().unwrap_or_default().to_owned())
         };
-        let cases: [(&str, &str, fn(i64) -> Value, Value); 16] = [
-            ("another issuer", "issuer", |_| json!({"iss": "https://evil.example"}), json!({})),
-            ("another audience", "audience", |_| json!({"aud": "someone-else"}), json!({})),
-            ("no audience", "audience", |_| json!({"aud": null}), json!({})),
-            ("no event", "event", |_| json!({"events": null}), json!({})),
-            ("another event", "event", |_| json!({"events": {"http://example.com/other": {}}}), json!({})),
-            ("an event that is no object", "event", |_| json!({"events": {EVENT: "yes"}}), json!({})),
-            ("a nonce", "nonce", |_| json!({"nonce": "n"}), json!({})),
-            ("nobody", "nobody", |_| json!({"sub": null, "sid": null}), json!({})),
-            ("no token id", "token_id", |_| json!({"jti": null}), json!({})),
-            ("no time of issue", "issued_at_missing", |_| json!({"iat": null}), json!({})),
-            ("issued long ago", "issued_at", |now| json!({"iat": now - 3600}), json!({})),
-            ("issued in the future", "issued_at", |now| json!({"iat": now + 600}), json!({})),
-            ("expired", "expired", |now| json!({"exp": now - 61}), json!({})),
-            ("no algorithm", "algorithm", |_| json!({}), json!({"alg": "none"})),
-            ("an algorithm with a shared secret", "algorithm", |_| json!({}), json!({"alg": "HS256"})),
-            ("another kind of token", "type", |_| json!({}), json!({"typ": "at+jwt"})),
+        let cases: [(Case<Value>, Value); 16] = [
+            (("another issuer", "issuer", |_| json!({"iss": "https://evil.example"})), json!({})),
+            (("another audience", "audience", |_| json!({"aud": "someone-else"})), json!({})),
+            (("no audience", "audience", |_| json!({"aud": null})), json!({})),
+            (("no event", "event", |_| json!({"events": null})), json!({})),
+            (("another event", "event", |_| json!({"events": {"http://example.com/other": {}}})), json!({})),
+            (("an event that is no object", "event", |_| json!({"events": {EVENT: "yes"}})), json!({})),
+            (("a nonce", "nonce", |_| json!({"nonce": "n"})), json!({})),
+            (("nobody", "nobody", |_| json!({"sub": null, "sid": null})), json!({})),
+            (("no token id", "token_id", |_| json!({"jti": null})), json!({})),
+            (("no time of issue", "issued_at_missing", |_| json!({"iat": null})), json!({})),
+            (("issued long ago", "issued_at", |now| json!({"iat": now - 3600})), json!({})),
+            (("issued in the future", "issued_at", |now| json!({"iat": now + 600})), json!({})),
+            (("expired", "expired", |now| json!({"exp": now - 61})), json!({})),
+            (("no algorithm", "algorithm", |_| json!({})), json!({"alg": "none"})),
+            (("an algorithm with a shared secret", "algorithm", |_| json!({})), json!({"alg": "HS256"})),
+            (("another kind of token", "type", |_| json!({})), json!({"typ": "at+jwt"})),
         ];
-        for (what, reason, claims, head) in cases {
+        for ((what, reason, claims), head) in cases {
             let answer = tell(format!("logout_token={}", provider.logout_token(server, &claims(Provider::now(server)), &head))).await;
             assert_eq!(answer, (400, "LOGOUT_TOKEN".to_owned()), "{what}");
             let entry = newest(server, "sign_in.logout_token_refused").await;

@@ -16,6 +16,7 @@ import { Ask } from "./Ask";
 import { Banner, ConnectionBanner } from "./Banners";
 import { ChatPanel } from "./ChatPanel";
 import { ConsentDialog } from "./ConsentDialog";
+import type { Capability } from "../../api/types";
 import { ControlBar, type Panel } from "./ControlBar";
 import { PeoplePanel, type PeopleActions } from "./PeoplePanel";
 import { RecordingBar, RecordingOutcome } from "./RecordingBar";
@@ -33,6 +34,8 @@ export interface CallViewProps {
   session: CallSession;
   consultationId: string;
   onLeave: () => void;
+  /** What one may do, where that is not everything. */
+  capabilities?: readonly Capability[];
   /** What only the clinician has. */
   staff?: {
     actions: PeopleActions;
@@ -73,7 +76,8 @@ const PANEL_TITLES = {
   settings: "call.device.settings",
 } as const;
 
-export function CallView({ session, consultationId, onLeave, staff }: CallViewProps): JSX.Element {
+export function CallView({ session, consultationId, onLeave, capabilities, staff }: CallViewProps): JSX.Element {
+  const may = (capability: Capability): boolean => capabilities === undefined || capabilities.includes(capability);
   const state = useCallState(session);
   const view = useLocalView(session.media);
   const [panel, setPanel] = useState<Panel | null>(null);
@@ -137,8 +141,8 @@ export function CallView({ session, consultationId, onLeave, staff }: CallViewPr
   };
 
   useShortcuts({
-    M: () => void session.media.setMicrophone(session.media.current.microphone.kind !== "on"),
-    V: () => void session.media.setCamera(session.media.current.camera.kind !== "on"),
+    M: () => may("publish_audio") && void session.media.setMicrophone(session.media.current.microphone.kind !== "on"),
+    V: () => may("publish_video") && void session.media.setCamera(session.media.current.camera.kind !== "on"),
     C: () => openPanel("chat"),
     P: () => openPanel("people"),
     A: () => {
@@ -255,6 +259,7 @@ export function CallView({ session, consultationId, onLeave, staff }: CallViewPr
       <ControlBar
         media={session.media}
         view={view}
+        may={may}
         panel={panel}
         unread={state.chat.unread}
         people={others(state).length + 1}

@@ -1,5 +1,6 @@
 // The row of switches at the bottom of a call. Each says by words, icon and state what it does when it is pressed.
 import type { ComponentChildren, JSX } from "preact";
+import type { Capability } from "../../api/types";
 import { screenShareSupported } from "../../call/devices";
 import type { LocalMedia, LocalView } from "../../call/local-media";
 import { t } from "../../messages";
@@ -50,6 +51,8 @@ export function Control(props: ControlProps): JSX.Element {
 export interface ControlBarProps {
   media: LocalMedia;
   view: LocalView;
+  /** What one may send: what one may not is not offered. */
+  may: (capability: Capability) => boolean;
   panel: Panel | null;
   unread: number;
   people: number;
@@ -62,7 +65,7 @@ export interface ControlBarProps {
 }
 
 export function ControlBar(props: ControlBarProps): JSX.Element {
-  const { media, view, panel, unread } = props;
+  const { media, view, may, panel, unread } = props;
   const devices = useDevices(view);
   const microphoneOn = view.microphone.kind === "on";
   const cameraOn = view.camera.kind === "on";
@@ -72,7 +75,7 @@ export function ControlBar(props: ControlBarProps): JSX.Element {
   };
   return (
     <div class="controls" role="group" aria-label={t("call.controls")}>
-      <Control
+      {may("publish_audio") && <Control
         id="control-microphone"
         icon={microphoneOn ? "microphone" : "microphone-off"}
         label={microphoneOn ? t("call.control.mute") : t("call.control.unmute")}
@@ -80,8 +83,8 @@ export function ControlBar(props: ControlBarProps): JSX.Element {
         shortcut="M"
         disabled={view.microphone.kind === "starting"}
         onClick={() => void media.setMicrophone(!microphoneOn)}
-      />
-      <Control
+      />}
+      {may("publish_video") && <Control
         id="control-camera"
         icon={cameraOn ? "camera" : "camera-off"}
         label={cameraOn ? t("call.control.camera_off") : t("call.control.camera_on")}
@@ -89,7 +92,7 @@ export function ControlBar(props: ControlBarProps): JSX.Element {
         shortcut="V"
         disabled={view.camera.kind === "starting"}
         onClick={() => void media.setCamera(!cameraOn)}
-      />
+      />}
       {cameraOn && devices.cameras.length > 1 && (
         <Control
           id="control-switch-camera"
@@ -99,7 +102,7 @@ export function ControlBar(props: ControlBarProps): JSX.Element {
           onClick={() => void media.switchCamera(devices.cameras)}
         />
       )}
-      {screenShareSupported() && (
+      {may("share_screen") && screenShareSupported() && (
         <Control
           id="control-screen"
           icon={view.screen ? "screen-off" : "screen"}

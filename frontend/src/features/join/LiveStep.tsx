@@ -8,6 +8,7 @@ import { chimeAdmitted } from "../../call/sound";
 import { t } from "../../messages";
 import { announce, Page, PublicShell, Spinner } from "../../ui";
 import { CallView } from "../call/CallView";
+import { publishes } from "./journey";
 import { makeSession } from "../call/connect";
 import { useCallState, useEffects, useOnline } from "../call/hooks";
 import type { Farewell } from "./journey";
@@ -66,11 +67,18 @@ function Connected({ session, me, open, startsAt }: Omit<LiveStepProps, "media" 
     announce(t("call.admitted"));
   });
   useEffect(() => {
-    if (open) void session.media.openAll();
+    if (open && publishes(me)) void session.media.openAll();
     session.start();
   }, [session]);
   if (state.snapshot?.self.place === "in_call") {
-    return <CallView session={session} consultationId={me.consultation_id} onLeave={() => session.leave()} />;
+    return (
+      <CallView
+        session={session}
+        consultationId={me.consultation_id}
+        capabilities={me.capabilities}
+        onLeave={() => session.leave()}
+      />
+    );
   }
   return <Lobby session={session} me={me} startsAt={startsAt} />;
 }

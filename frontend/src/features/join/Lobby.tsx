@@ -13,6 +13,7 @@ import { DeviceTrouble, troubleOf } from "../call/DeviceTrouble";
 import { Preview } from "../call/Preview";
 import { useCallState, useLocalView, useScreenAwake } from "../call/hooks";
 import { testId } from "../call/testId";
+import { publishes } from "./journey";
 import { MoveAway } from "./MoveAway";
 
 export function Lobby({ session, me, startsAt }: { session: CallSession; me: Me; startsAt: string | null }): JSX.Element {
@@ -54,13 +55,15 @@ export function Lobby({ session, me, startsAt }: { session: CallSession; me: Me;
           {status === null && link.status !== "connecting" && (
             <ConnectionBanner connection={link} onRetry={() => session.retry()} />
           )}
+          {publishes(me) && (
           <div class="lobby__self">
             <Preview media={session.media} view={view} />
             <p class="small soft lobby__private">
               <Icon name="lock" size={16} /> {t("join.lobby.private")}
             </p>
           </div>
-          {trouble && <DeviceTrouble trouble={trouble} onRetry={() => void session.media.retry()} />}
+          )}
+          {publishes(me) && trouble && <DeviceTrouble trouble={trouble} onRetry={() => void session.media.retry()} />}
           <p class="soft">{t("join.lobby.hint")}</p>
           <details class="lobby__devices">
             <summary>{t("call.device.settings")}</summary>

@@ -11,7 +11,7 @@ const me = (place: Place, name: string | null = "Sam"): Me => ({
   place,
   practitioner_name: "Dr. Ruiz",
   clinic_name: "Clinic",
-  capabilities: [],
+  capabilities: ["publish_audio", "publish_video", "share_screen", "chat"],
 });
 
 const preview = (consultation_status: InvitationPreview["consultation_status"]): InvitationPreview => ({
@@ -74,4 +74,11 @@ it("the way back is offered after an accident, not after being turned away", () 
 it("a lost credential is told apart from a server that does not answer", () => {
   expect([401, 403, 404].every((status) => isRefusal(new Problem("UNAUTHENTICATED", status)))).toBe(true);
   expect([0, 429, 500, 503].some((status) => isRefusal(new Problem("NETWORK", status)))).toBe(false);
+});
+
+describe("somebody who only watches", () => {
+  it("is asked for no camera and no microphone", () => {
+    expect(stepOf({ ...me("lobby"), capabilities: ["chat"] }, false).kind).toBe("live");
+    expect(stepOf(me("lobby"), false).kind).toBe("devices");
+  });
 });

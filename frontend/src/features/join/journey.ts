@@ -83,12 +83,17 @@ const FAREWELLS: Partial<Record<Place, Farewell>> = {
   removed: "removed",
 };
 
+/** Whether somebody may be heard or seen: an observer only watches, and is asked for no camera and no microphone. */
+export function publishes(me: Me): boolean {
+  return me.capabilities.includes("publish_audio") || me.capabilities.includes("publish_video");
+}
+
 /** The step of somebody who has redeemed their link. `checked`: this tab has been through the device check. */
 export function stepOf(me: Me, checked: boolean): Step {
   const farewell = FAREWELLS[me.place];
   if (farewell !== undefined) return { kind: "goodbye", me, farewell };
   if (me.name === null || me.name.trim() === "") return { kind: "name", me };
-  if (me.place === "in_call" || (me.place === "lobby" && checked)) return { kind: "live", me };
+  if (me.place === "in_call" || (me.place === "lobby" && (checked || !publishes(me)))) return { kind: "live", me };
   return { kind: "devices", me };
 }
 

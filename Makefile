@@ -43,6 +43,7 @@ bench: ## Figures: gateway, transactions, sealing, policy decisions, start and i
 	cargo bench --locked --bench gateway
 	scripts/bench-server.sh
 	BEDSIDE_BIN=$(CURDIR)/target/release/bedside node frontend/e2e/join-time.mjs
+	BEDSIDE_BIN=$(CURDIR)/target/release/bedside node frontend/e2e/flood.mjs
 
 torture: ## Property tests with many more cases
 	PROPTEST_CASES=200000 cargo test --locked --lib -- room reorder webm presentation

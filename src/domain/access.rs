@@ -122,6 +122,12 @@ pub struct Caller {
 }
 
 impl Caller {
+    /// The network address as text; empty for the server itself.
+    #[must_use]
+    pub fn network(&self) -> &str {
+        self.network.as_deref().unwrap_or_default()
+    }
+
     /// The server acting on its own.
     #[must_use]
     pub const fn system() -> Self {
@@ -242,14 +248,18 @@ operations! {
     SuspendAccount = "suspend_account",
     /// Read and export who can do what.
     ReadAccess = "read_access",
-    /// See which emergency accesses were taken, and confirm having seen them.
+    /// See which emergency accesses were taken.
     ReadEmergencies = "read_emergencies",
+    /// Confirm having seen an emergency access that a colleague took.
+    ConfirmEmergency = "confirm_emergency",
     /// Look at one's own sign-in sessions and factors, and end sessions.
     ReadOwnSignIn = "read_own_sign_in",
     /// Change one's own password and second factors.
     ManageOwnSignIn = "manage_own_sign_in" dangerous,
+    /// See the holds on a recording, and who was granted to watch it.
+    ReadCustody = "read_custody",
     /// Place or release a legal hold.
-    ManageHolds = "manage_holds",
+    ManageHolds = "manage_holds" dangerous,
     /// Grant someone to watch a recording for a while, or end that.
     GrantPlayback = "grant_playback" dangerous,
     /// Destroy a recording; nothing offers this yet.

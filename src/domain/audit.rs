@@ -247,8 +247,10 @@ events! {
     EmergencyEnded = "emergency.ended", U, false;
     /// Emergency accesses were listed.
     EmergenciesListed = "emergency.listed", R, false;
-    /// An administrator or auditor confirmed having seen one.
+    /// An administrator confirmed having seen one.
     EmergencySeen = "emergency.seen", U, false;
+    /// The holds and grants of a recording were read.
+    CustodyRead = "recording.custody_read", R, false;
     /// A legal hold was placed.
     HoldPlaced = "hold.placed", C, true;
     /// It was released.

@@ -104,6 +104,12 @@ impl Capabilities {
         self.0 & 1 << one as u8 != 0
     }
 
+    /// The same without one.
+    #[must_use]
+    pub const fn without(self, one: Capability) -> Self {
+        Self(self.0 & !(1 << one as u8))
+    }
+
     /// Whether everything in it is in `other` as well.
     #[must_use]
     pub const fn within(self, other: Self) -> bool {

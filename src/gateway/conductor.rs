@@ -301,7 +301,10 @@ impl Conductor {
         self.rooms.entry(consultation).or_insert_with(|| Room::new(consultation, status));
         let at = if participant.place == Place::InCall { At::Call } else { At::Lobby };
         let name = admission.participant.name.unwrap_or_default();
-        self.handle(consultation, Event::Arrived { participant: participant.id, name, role: participant.role, at });
+        self.handle(
+            consultation,
+            Event::Arrived { participant: participant.id, name, role: participant.role, may: participant.capabilities, at },
+        );
         let (services, inputs, who) = (Arc::clone(&self.services), self.inputs.clone(), participant.id);
         tokio::spawn(async move {
             if let Ok((place, over)) = services.standing(who).await {

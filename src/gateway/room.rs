@@ -6,7 +6,7 @@
 
 use crate::domain::consent::{ConsentedRoom, Decision};
 use crate::domain::id::{ConsultationId, ParticipantId, RecordingId};
-use crate::domain::participant::Role;
+use crate::domain::participant::{Capabilities, Capability, Role};
 use crate::domain::time::Timestamp;
 use crate::gateway::signaling::{
     Close, ConsultationState, LastRecording, Own, Person, RecordingDecision, RecordingState, Sending, Slot, Snapshot, decision_name,
@@ -49,6 +49,8 @@ pub enum Event {
         name: String,
         /// Their role.
         role: Role,
+        /// What they may do.
+        may: Capabilities,
         /// Where they may be.
         at: At,
     },
@@ -102,11 +104,28 @@ pub enum Action {
 struct Someone {
     name: String,
     role: Role,
+    may: Capabilities,
     at: At,
     lost_at: Option<Timestamp>,
     sending: Sending,
     slots: [Option<ParticipantId>; SLOTS],
     told: Option<Box<Snapshot>>,
+}
+
+impl Someone {
+    fn new(name: String, role: Role, may: Capabilities, at: At) -> Self {
+        Self { name, role, may, at, lost_at: None, sending: Sending::default(), slots: [None; SLOTS], told: None }
+    }
+
+    /// Whether they let people in.
+    const fn admits(&self) -> bool {
+        self.may.has(Capability::Admit)
+    }
+
+    /// Whether the consultation is theirs, to record and to end: not a colleague's who came by emergency access.
+    const fn leads(&self) -> bool {
+        self.may.has(Capability::Record)
+    }
 }
 
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -178,7 +197,9 @@ impl Room {
     pub fn handle(&mut self, event: Event, now: Timestamp) -> Vec<Action> {
         let mut actions = Vec::new();
         match event {
-            Event::Arrived { participant, name, role, at } => self.arrived(participant, name, role, at, &mut actions),
+            Event::Arrived { participant, name, role, may, at } => {
+                self.arrived(participant, Someone::new(name, role, may, at), &mut actions);
+            }
             Event::Lost(who) => {
                 if let Some(person) = self.people.get_mut(&who) {
                     person.lost_at = Some(now);
@@ -217,17 +238,19 @@ impl Room {
         actions
     }
 
-    fn arrived(&mut self, who: ParticipantId, name: String, role: Role, at: At, actions: &mut Vec<Action>) {
+    fn arrived(&mut self, who: ParticipantId, someone: Someone, actions: &mut Vec<Action>) {
+        let at = someone.at;
         if let Some(person) = self.people.get_mut(&who) {
             person.lost_at = None;
             person.told = None;
-            person.name = name;
+            person.name = someone.name;
+            person.may = someone.may;
             if person.at == At::Lobby && at == At::Call {
                 self.entered(who, actions);
             }
             return;
         }
-        self.people.insert(who, Someone { name, role, at, lost_at: None, sending: Sending::default(), slots: [None; SLOTS], told: None });
+        self.people.insert(who, someone);
         if at == At::Call {
             self.entered(who, actions);
         }
@@ -283,7 +306,7 @@ impl Room {
             for other in &everyone {
                 self.seat(*other, &everyone, actions);
             }
-            if person.role == Role::Practitioner || everyone.is_empty() {
+            if person.leads() || everyone.is_empty() {
                 self.finish("stopped", Some(who), "the clinician left", actions);
             }
         }
@@ -396,9 +419,8 @@ impl Room {
 
     fn snapshot(&self, who: ParticipantId) -> Option<Snapshot> {
         let own = self.people.get(&who)?;
-        let leads = own.role == Role::Practitioner;
         let inside = own.at == At::Call;
-        let may_see = |id: &ParticipantId, person: &Someone| *id == who || (inside && (person.at == At::Call || leads));
+        let may_see = |id: &ParticipantId, person: &Someone| *id == who || (inside && (person.at == At::Call || own.admits()));
         let shown = self.people.iter().filter(|(id, person)| may_see(id, person));
         let participants = shown
             .map(|(id, person)| Person {
@@ -411,10 +433,16 @@ impl Room {
             })
             .collect();
         let slots = own.slots.iter().enumerate().filter_map(|(slot, other)| other.map(|participant| Slot { slot, participant })).collect();
-        let decide = leads && inside;
         Some(Snapshot {
             consultation: ConsultationState { id: self.id, status: self.status },
-            own: Own { id: who, role: own.role, place: own.at.as_str(), may_admit: decide, may_record: decide, may_end: decide },
+            own: Own {
+                id: who,
+                role: own.role,
+                place: own.at.as_str(),
+                may_admit: inside && own.admits(),
+                may_record: inside && own.leads(),
+                may_end: inside && own.leads(),
+            },
             participants,
             slots: if inside { slots } else { Vec::new() },
             recording: self.recording.as_ref().filter(|_| inside).map(|recording| self.recording_state(recording)),

@@ -23,7 +23,7 @@ fn recording() -> RecordingId {
 
 fn arrived(n: u128, at: At) -> Event {
     let role = if n == 1 { Role::Practitioner } else { Role::Patient };
-    Event::Arrived { participant: who(n), name: format!("P{n}"), role, at }
+    Event::Arrived { participant: who(n), name: format!("P{n}"), role, may: role.capabilities(), at }
 }
 
 fn requested() -> Event {

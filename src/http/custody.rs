@@ -1,6 +1,6 @@
 //! Custody of recordings: the records officer's legal holds and grants to watch.
 
-use crate::domain::access::{GrantPlayback, ManageHolds};
+use crate::domain::access::{GrantPlayback, ManageHolds, ReadCustody};
 use crate::domain::id::{HoldId, PlaybackGrantId, RecordingId};
 use crate::domain::time::Timestamp;
 use crate::http::problem::ProblemBody;
@@ -81,7 +81,7 @@ pub struct Made {
 #[utoipa::path(get, path = "/api/v1/recordings/{id}/custody", tag = "Recordings", params(("id" = String, Path)), responses((status = 200, body = CustodyView), (status = 401, body = ProblemBody), (status = 403, body = ProblemBody), (status = 404, body = ProblemBody)))]
 pub async fn read(request: HttpRequest, state: web::Data<State>, id: web::Path<RecordingId>) -> Answer {
     let (caller, _) = caller::staff(&request, &state).await?;
-    let (permit, _) = state.services.permit_recording::<ManageHolds>(&caller, *id).await?;
+    let (permit, _) = state.services.permit_recording::<ReadCustody>(&caller, *id).await?;
     let all = state.services.custody(&permit, *id).await?;
     let holds = all.holds.into_iter().map(|(hold, placed_by)| HoldView {
         id: hold.id,

@@ -1,6 +1,6 @@
 //! Break-glass: taking and giving back emergency access, and seeing which were taken.
 
-use crate::domain::access::{ReadConsultation, ReadEmergencies, TakeEmergencyAccess};
+use crate::domain::access::{ConfirmEmergency, ReadConsultation, ReadEmergencies, TakeEmergencyAccess};
 use crate::domain::id::{AccountId, ConsultationId, EmergencyAccessId};
 use crate::domain::time::Timestamp;
 use crate::http::problem::ProblemBody;
@@ -141,7 +141,7 @@ pub async fn unseen(request: HttpRequest, state: web::Data<State>) -> Answer {
 #[utoipa::path(post, path = "/api/v1/emergency-accesses/{id}/seen", tag = "Emergency access", params(("id" = String, Path)), responses((status = 204), (status = 401, body = ProblemBody), (status = 403, body = ProblemBody), (status = 404, body = ProblemBody), (status = 409, body = ProblemBody)))]
 pub async fn seen(request: HttpRequest, state: web::Data<State>, id: web::Path<EmergencyAccessId>) -> Answer {
     let (caller, _) = caller::staff(&request, &state).await?;
-    let permit = state.services.permit::<ReadEmergencies>(&caller).await?;
-    state.services.emergency_seen(&permit, *id).await?;
+    let permit = state.services.permit::<ConfirmEmergency>(&caller).await?;
+    state.services.confirm_emergency(&permit, *id).await?;
     Ok(HttpResponse::NoContent().finish())
 }

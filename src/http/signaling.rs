@@ -127,7 +127,7 @@ async fn talk(
             session = ended.recv() => match (session, own.actor) {
                 (Ok(ended), Actor::Account { session, .. }) if ended == session => return Some(revoked(state, socket, participant)),
                 // too many ended at once to be told of each: look for oneself
-                (Err(RecvError::Lagged(_)), _) if !state.services.still_good(own).await => return Some(revoked(state, socket, participant)),
+                (Err(RecvError::Lagged(_)), _) if !state.services.still_good(own, participant).await => return Some(revoked(state, socket, participant)),
                 _ => {}
             },
             out = outgoing.recv() => match out {
@@ -163,7 +163,7 @@ async fn talk(
             }
             _ = pings.tick() => {
                 // a call keeps its own clinician signed in; a credential that was ended ends the call
-                if !state.services.still_good(own).await {
+                if !state.services.still_good(own, participant).await {
                     return Some(revoked(state, socket, participant));
                 }
                 if heard.elapsed() > SILENCE || session.ping(b"").await.is_err() {

@@ -40,7 +40,7 @@ const TOKEN_AGE: Duration = Duration::from_mins(10);
 const LONGEST_ANSWER: usize = 512 * 1024;
 const LOGOUT_EVENT: &str = "http://schemas.openid.net/event/backchannel-logout";
 /// Authentication methods (RFC 8176) that mean more than one factor.
-const STRONG_METHODS: [&str; 4] = ["mfa", "hwk", "swk", "pop"];
+const STRONG_METHOD: &str = "mfa";
 
 /// An identity provider, as the operator sets it up.
 #[derive(Debug, Clone, Deserialize)]
@@ -342,7 +342,7 @@ impl Provider {
             session: all.get("sid").and_then(Value::as_str).map(ToOwned::to_owned),
             name,
             username,
-            strong: strong_context || methods.iter().any(|method| STRONG_METHODS.contains(&method.as_str())),
+            strong: strong_context || methods.iter().any(|method| method.as_str() == STRONG_METHOD),
             claims: all,
         })
     }

@@ -6,6 +6,7 @@ use crate::domain::access::{
 };
 use crate::domain::audit::{Entry, Event, Outcome};
 use crate::domain::id::{AccountId, AccountLinkId, SignInSessionId};
+use crate::domain::participant::Place;
 use crate::domain::patient::FieldError;
 use crate::domain::secret::Secret;
 use crate::domain::time::Timestamp;
@@ -14,6 +15,7 @@ use crate::services::Services;
 use crate::services::error::{LinkRefusal, ServiceError};
 use crate::services::events::Happened;
 use crate::services::second_factors::Factors;
+use crate::services::throttle::Tried;
 use crate::storage::accounts::{self, Account, AccountLink};
 use crate::storage::database::{Tx, WriteTx};
 use crate::storage::{participants, second_factors, sign_in_sessions};
@@ -140,26 +142,39 @@ impl Services {
         display_name: &str,
         role: AccountRole,
     ) -> Result<Account, ServiceError> {
-        let after = Account { display_name: valid_name(display_name)?, role, ..before.clone() };
+        let display_name = valid_name(display_name)?;
         let mut tx = self.database.begin().await?;
-        accounts::update(tx.tx(), &after).await?;
         let mut entries = Vec::new();
-        let mut ended = Vec::new();
-        if after.display_name != before.display_name {
+        if display_name != before.display_name {
+            accounts::set_name(tx.tx(), before.id, &display_name).await?;
             entries.push(self.entry(Event::AccountChanged, permit.caller())?.about("account", before.id));
         }
         if role != before.role {
-            self.keep_an_administrator(tx.tx()).await?;
-            ended = self.end_sessions(&mut tx, before.id).await?;
-            let entry = self.entry(Event::AccountRoleChanged, permit.caller())?.about("account", before.id);
-            entries.push(entry.with("from", before.role.as_str()).with("to", role.as_str()).with("sessions_ended", ended.len()));
+            entries.push(self.give_role(&mut tx, before, role, self.entry(Event::AccountRoleChanged, permit.caller())?).await?);
         }
-        if entries.is_empty() {
-            return Ok(after);
+        if !entries.is_empty() {
+            self.commit_all(tx, &entries).await?;
         }
-        self.leave_calls(before.id, &ended).await?;
-        self.commit_all(tx, &entries).await?;
-        Ok(after)
+        Ok(Account { display_name, role, ..before.clone() })
+    }
+
+    /// Gives an account a role within a transaction: its sessions end, with sockets and media. Gives the entry that must be committed.
+    ///
+    /// # Errors
+    /// [`ServiceError::Conflict`] if nobody would be left to administer.
+    pub(crate) async fn give_role(
+        &self,
+        tx: &mut WriteTx,
+        before: &Account,
+        role: AccountRole,
+        entry: Entry,
+    ) -> Result<Entry, ServiceError> {
+        accounts::set_role(tx.tx(), before.id, role).await?;
+        self.keep_an_administrator(tx.tx()).await?;
+        let ended = self.end_sessions(tx, before.id).await?;
+        self.leave_calls(tx, before.id, &ended).await?;
+        let entry = entry.about("account", before.id).with("from", before.role.as_str()).with("to", role.as_str());
+        Ok(entry.with("sessions_ended", ended.len()))
     }
 
     /// Suspends an account: its sessions, sockets and media end at once.
@@ -167,17 +182,21 @@ impl Services {
     /// # Errors
     /// [`ServiceError::Conflict`] if nobody would be left to administer.
     pub async fn suspend_account(&self, permit: &Permit<SuspendAccount>, before: &Account) -> Result<Account, ServiceError> {
-        let after = Account { active: false, ..before.clone() };
+        self.suspend(before.id, Vec::new(), self.entry(Event::AccountSuspended, permit.caller())?).await?;
+        Ok(Account { active: false, ..before.clone() })
+    }
+
+    /// Suspends, with what led to it in the same transaction.
+    pub(crate) async fn suspend(&self, id: AccountId, mut because: Vec<Entry>, entry: Entry) -> Result<(), ServiceError> {
         let mut tx = self.database.begin().await?;
-        accounts::update(tx.tx(), &after).await?;
+        accounts::set_active(tx.tx(), id, false).await?;
         self.keep_an_administrator(tx.tx()).await?;
-        accounts::end_links(tx.tx(), before.id, self.now()).await?;
-        let ended = self.end_sessions(&mut tx, before.id).await?;
-        let entry = self.entry(Event::AccountSuspended, permit.caller())?.about("account", before.id).with("sessions_ended", ended.len());
+        accounts::end_links(tx.tx(), id, self.now()).await?;
+        let ended = self.end_sessions(&mut tx, id).await?;
         // protective: they are out before the log has it
-        self.leave_calls(before.id, &ended).await?;
-        self.commit(tx, entry).await?;
-        Ok(after)
+        self.leave_calls(&mut tx, id, &ended).await?;
+        because.push(entry.about("account", id).with("sessions_ended", ended.len()));
+        self.commit_all(tx, &because).await
     }
 
     /// Lets a suspended account act again.
@@ -185,11 +204,10 @@ impl Services {
     /// # Errors
     /// If it cannot be kept.
     pub async fn restore_account(&self, permit: &Permit<ManageAccount>, before: &Account) -> Result<Account, ServiceError> {
-        let after = Account { active: true, ..before.clone() };
         let mut tx = self.database.begin().await?;
-        accounts::update(tx.tx(), &after).await?;
+        accounts::set_active(tx.tx(), before.id, true).await?;
         self.commit(tx, self.entry(Event::AccountRestored, permit.caller())?.about("account", before.id)).await?;
-        Ok(after)
+        Ok(Account { active: true, ..before.clone() })
     }
 
     /// Takes an account's password away, ends its sessions, and gives the link with which its owner sets a new one.
@@ -202,7 +220,7 @@ impl Services {
         let ended = self.end_sessions(&mut tx, account.id).await?;
         let (link, secret) = self.new_link(&mut tx, account.id).await?;
         let entry = self.entry(Event::AccountLinkIssued, permit.caller())?.about("account", account.id).about("account_link", link.id);
-        self.leave_calls(account.id, &ended).await?;
+        self.leave_calls(&mut tx, account.id, &ended).await?;
         self.commit(tx, entry.with("sessions_ended", ended.len())).await?;
         Ok((secret, link.expires_at))
     }
@@ -216,7 +234,7 @@ impl Services {
         second_factors::forget_all(tx.tx(), account.id).await?;
         let ended = self.end_sessions(&mut tx, account.id).await?;
         let entry = self.entry(Event::FactorsReset, permit.caller())?.about("account", account.id).with("sessions_ended", ended.len());
-        self.leave_calls(account.id, &ended).await?;
+        self.leave_calls(&mut tx, account.id, &ended).await?;
         self.commit(tx, entry).await
     }
 
@@ -249,7 +267,7 @@ impl Services {
                 if !matches!(refused, ServiceError::AccountLink(_)) {
                     return Err(refused);
                 }
-                self.throttled(caller, &format!("link/{id}")).await?;
+                self.throttled(caller, Tried::AccountLink(&id.to_string())).await?;
                 self.record(self.entry(Event::AccountLinkRefused, caller)?.ended(Outcome::Denied).about("account_link", id)).await?;
                 return Err(refused);
             }
@@ -300,12 +318,14 @@ impl Services {
             sign_in_sessions::end(tx.tx(), session.id, now).await?;
             ended.push(session.id);
         }
+        self.ceremonies.forget(account);
         Ok(ended)
     }
 
     /// Takes someone out of the calls they are in, and closes the connections of these sessions.
-    async fn leave_calls(&self, account: AccountId, ended: &[SignInSessionId]) -> Result<(), ServiceError> {
-        for participant in participants::in_calls(self.database.read().await?.tx(), account).await? {
+    async fn leave_calls(&self, tx: &mut WriteTx, account: AccountId, ended: &[SignInSessionId]) -> Result<(), ServiceError> {
+        for participant in participants::in_calls(tx.tx(), account).await? {
+            participants::set_place(tx.tx(), participant.id, Place::Left, self.now()).await?;
             self.events.publish(participant.consultation, Happened::Removed(participant.id));
         }
         self.tell_ended(ended);

@@ -1,6 +1,6 @@
 //! Custody of recordings: legal holds, and grants to watch one recording for a while.
 
-use crate::domain::access::{AccountRole, GrantPlayback, ManageHolds, Permit};
+use crate::domain::access::{AccountRole, GrantPlayback, ManageHolds, Permit, ReadCustody};
 use crate::domain::audit::Event;
 use crate::domain::id::{AccountId, HoldId, PlaybackGrantId, RecordingId};
 use crate::domain::patient::FieldError;
@@ -86,6 +86,9 @@ impl Services {
         let account = accounts::by_username(tx.tx(), &username.trim().to_lowercase()).await?;
         let may = |role| matches!(role, AccountRole::Clinician | AccountRole::RecordsOfficer);
         let account = account.filter(|a| a.active && may(a.role)).ok_or(ServiceError::NotFound("clinician or records officer"))?;
+        if permit.account() == Some(account.id) {
+            return Err(ServiceError::Conflict("Nobody grants themselves to watch. Ask another records officer."));
+        }
         let grant = PlaybackGrant {
             id: PlaybackGrantId::from_uuid(self.new_uuid()?),
             recording: recording.id,
@@ -123,8 +126,9 @@ impl Services {
     /// Holds and grants of a recording.
     ///
     /// # Errors
-    /// If they cannot be read.
-    pub async fn custody(&self, _permit: &Permit<ManageHolds>, recording: RecordingId) -> Result<Custody, ServiceError> {
+    /// If they cannot be read or the read not audited.
+    pub async fn custody(&self, permit: &Permit<ReadCustody>, recording: RecordingId) -> Result<Custody, ServiceError> {
+        self.record(self.entry(Event::CustodyRead, permit.caller())?.about("recording", recording)).await?;
         let mut read = self.database.read().await?;
         let mut all = Custody { holds: Vec::new(), grants: Vec::new() };
         for hold in custody::holds(read.tx(), recording).await? {

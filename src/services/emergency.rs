@@ -1,11 +1,12 @@
 //! Break-glass: a clinician's emergency access to a colleague's consultation. With a reason, for an hour, loudly: everything done under it
-//! names it, administrators and auditors are shown it until one of them confirms having seen it.
+//! names it, administrators and auditors are shown it until an administrator confirms having seen it.
 
 use crate::crypto::envelope::{open_value, seal_value};
-use crate::domain::access::{Permit, ReadConsultation, ReadEmergencies, TakeEmergencyAccess};
+use crate::domain::access::{ConfirmEmergency, Permit, ReadConsultation, ReadEmergencies, TakeEmergencyAccess};
 use crate::domain::audit::Event;
 use crate::domain::consultation::Consultation;
 use crate::domain::id::{AccountId, ConsultationId, EmergencyAccessId};
+use crate::domain::participant::Place;
 use crate::domain::patient::FieldError;
 use crate::domain::time::Timestamp;
 use crate::services::Services;
@@ -101,6 +102,7 @@ impl Services {
         let held = held.ok_or(ServiceError::NotFound("emergency access"))?;
         emergency_accesses::end(tx.tx(), held.id, now).await?;
         if let Some(participant) = participants::of_account(tx.tx(), consultation.id, account).await? {
+            participants::set_place(tx.tx(), participant.id, Place::Left, now).await?;
             self.events.publish(consultation.id, Happened::Removed(participant.id));
         }
         let entry = self.entry(Event::EmergencyEnded, permit.caller())?;
@@ -161,14 +163,17 @@ impl Services {
         Ok(emergency_accesses::unseen(self.database.read().await?.tx()).await?.len())
     }
 
-    /// Notes that an administrator or auditor has seen an emergency access.
+    /// Notes that an administrator has seen an emergency access.
     ///
     /// # Errors
     /// [`ServiceError::NotFound`]; [`ServiceError::Conflict`] for one's own, or if someone did before.
-    pub async fn emergency_seen(&self, permit: &Permit<ReadEmergencies>, id: EmergencyAccessId) -> Result<(), ServiceError> {
+    pub async fn confirm_emergency(&self, permit: &Permit<ConfirmEmergency>, id: EmergencyAccessId) -> Result<(), ServiceError> {
         let by: AccountId = permit.account().ok_or(ServiceError::Unauthenticated)?;
         let mut tx = self.database.begin().await?;
         let access = emergency_accesses::lookup(tx.tx(), id).await?.ok_or(ServiceError::NotFound("emergency access"))?;
+        if access.account == by {
+            return Err(ServiceError::Conflict("Someone else must confirm an emergency access of yours."));
+        }
         let now: Timestamp = self.now();
         if !emergency_accesses::seen(tx.tx(), id, by, now).await? {
             return Err(ServiceError::Conflict("Someone confirmed having seen it before."));

@@ -18,6 +18,7 @@ use crate::policy::catalogue::Notice;
 use crate::services::Services;
 use crate::services::error::ServiceError;
 use crate::services::events::Happened;
+use crate::services::throttle::Tried;
 use crate::storage::database::Tx;
 use crate::storage::invitations::{self, StoredInvitation};
 use crate::storage::participants::{self, Participant};
@@ -291,10 +292,8 @@ impl Services {
             Ok(stored) => stored,
             Err(ServiceError::InvitationUnknown) => {
                 // guessing is hopeless against 256 bits; this keeps it from filling the log
-                let network = format!("links/{}", caller.network.as_deref().unwrap_or_default());
-                if let Some(wait) = self.throttle.attempt(&id.to_string(), &network, self.now()) {
-                    return Err(ServiceError::Throttled(wait));
-                }
+                let tried = self.throttle.attempt(Tried::Invitation(&id.to_string()), caller.network(), self.now());
+                tried.map_err(|refused| ServiceError::Throttled(refused.wait))?;
                 tx.rollback_with(&refused("unknown")?).await?;
                 return Err(ServiceError::InvitationUnknown);
             }

@@ -6,7 +6,7 @@ use crate::domain::access::{Actor, Caller, JoinConsultation, ManageParticipants,
 use crate::domain::audit::{Event, Outcome};
 use crate::domain::consultation::{Consultation, State};
 use crate::domain::id::{ConsultationId, ParticipantId};
-use crate::domain::participant::{Place, Role, is_valid_name};
+use crate::domain::participant::{Capability, Place, Role, is_valid_name};
 use crate::domain::patient::FieldError;
 use crate::domain::secret::Secret;
 use crate::domain::time::Timestamp;
@@ -16,7 +16,7 @@ use crate::services::error::ServiceError;
 use crate::services::events::Happened;
 use crate::storage::database::Tx;
 use crate::storage::participants::{self, Participant};
-use crate::storage::{consultations, sign_in_sessions};
+use crate::storage::{consultations, emergency_accesses, sign_in_sessions};
 use std::time::Duration;
 
 /// Most people in one call: one and those in the three slots of everyone else.
@@ -164,7 +164,12 @@ impl Services {
                     consultation: consultation.id,
                     account: Some(account),
                     role: Role::Practitioner,
-                    capabilities: Role::Practitioner.capabilities(),
+                    // whose consultation it is records; a colleague who came by emergency access never does
+                    capabilities: if account == consultation.practitioner {
+                        Role::Practitioner.capabilities()
+                    } else {
+                        Role::Practitioner.capabilities().without(Capability::Record)
+                    },
                     place: Place::InCall,
                     sealed_name: None,
                     language: "en".to_owned(),
@@ -205,9 +210,10 @@ impl Services {
             if consultation.state.is_over() {
                 return Err(ServiceError::ConsultationEnded);
             }
+            let Some(caller) = self.at_home(tx.tx(), caller, &consultation).await? else { continue };
             let participant = self.open_participant(tx.tx(), &consultation, participant).await?;
             let entry = self
-                .entry(Event::ParticipantConnected, caller)?
+                .entry(Event::ParticipantConnected, &caller)?
                 .about("participant", participant.participant.id)
                 .about("consultation", consultation.id);
             self.commit(tx, entry).await?;
@@ -236,7 +242,8 @@ impl Services {
             .await?
             .filter(|p| p.consultation == consultation.id)
             .ok_or(ServiceError::NotFound("participant"))?;
-        if participant.role == Role::Practitioner {
+        // a colleague who came by emergency access can be taken out; whose consultation it is cannot
+        if participant.account == Some(consultation.practitioner) {
             return Err(ServiceError::Conflict("The clinician cannot be moved."));
         }
         let (event, place, happened) = match (verdict, participant.place) {
@@ -344,6 +351,17 @@ impl Services {
             },
         };
         Ok(OpenParticipant { participant, name })
+    }
+
+    /// The caller with the emergency access they rest on; `None` for a member of staff in a consultation that is not theirs without one.
+    pub(crate) async fn at_home(&self, tx: &mut Tx, caller: &Caller, consultation: &Consultation) -> Result<Option<Caller>, ServiceError> {
+        match caller.actor {
+            Actor::Account { id, .. } if id != consultation.practitioner => {
+                let held = emergency_accesses::held(tx, consultation.id, id, self.now()).await?;
+                Ok(held.map(|held| Caller { emergency: Some(held.id), ..caller.clone() }))
+            }
+            _ => Ok(Some(caller.clone())),
+        }
     }
 
     async fn ticket_holder(

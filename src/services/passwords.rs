@@ -1,5 +1,6 @@
 //! Passwords: whether one may be set, changing one's own, and hashing anew what was hashed under an older cost or pepper.
 
+use crate::crypto::password::{Checked, PasswordError, StoredPassword};
 use crate::domain::access::{Assurance, Caller, ManageOwnSignIn, Permit};
 use crate::domain::audit::{Event, Outcome};
 use crate::domain::id::AccountId;
@@ -9,9 +10,10 @@ use crate::identity::password_rules::{LONGEST, judge, stands_alone};
 use crate::services::Services;
 use crate::services::error::ServiceError;
 use crate::services::sign_in::SignedIn;
+use crate::services::throttle::Tried;
 use crate::storage::accounts::{self, Account, AccountPassword};
 use crate::storage::database::Tx;
-use crate::storage::{second_factors, sign_in_sessions};
+use crate::storage::sign_in_sessions;
 use std::sync::Arc;
 
 impl Services {
@@ -37,13 +39,14 @@ impl Services {
         };
         // whoever signs in by passkey or provider alone has none to give
         if has_password {
-            self.throttled(caller, &who.username).await?;
-            if !self.is_password(who.account, current).await? {
+            let tried = Tried::Password(&who.username);
+            self.throttled(caller, tried).await?;
+            if !self.is_password(caller, tried, who.account, current).await? {
                 let entry = self.entry(Event::ReauthenticationFailed, caller)?.ended(Outcome::Denied);
                 self.record(entry.about("sign_in_session", who.session)).await?;
                 return Err(ServiceError::ReauthenticationFailed);
             }
-            self.throttle.succeeded(&who.username, caller.network.as_deref().unwrap_or_default());
+            self.throttle.succeeded(tried, caller.network());
         }
         let password = self.new_password(&account, new, short).await?;
         let (secret, hash) = self.new_token()?;
@@ -58,9 +61,10 @@ impl Services {
                 ended.push(session.id);
             }
         }
-        sign_in_sessions::rotate(tx.tx(), who.session, &hash, now, who.assurance).await?;
-        self.tell_ended(&ended);
         let entry = self.entry(Event::PasswordChanged, caller)?.about("account", who.account).with("sessions_ended", ended.len());
+        let tx = self.renewed(tx, who.session, &hash, who.assurance, &entry).await?;
+        self.ceremonies.forget(who.account);
+        self.tell_ended(&ended);
         self.commit(tx, entry).await?;
         Ok(secret)
     }
@@ -84,15 +88,35 @@ impl Services {
 
     /// Whether an account's password may be short: it has a second factor, or cannot do anything before it has one.
     pub(crate) async fn may_be_short(&self, tx: &mut Tx, account: &Account) -> Result<bool, ServiceError> {
-        let has = !second_factors::passkeys(tx, account.id).await?.is_empty() || second_factors::app(tx, account.id).await?.is_some();
-        Ok(has || self.policy().bundle.sign_in().needs_second_factor(account.role))
+        Ok(self.has_factor(tx, account.id).await? || self.policy().bundle.sign_in().needs_second_factor(account.role))
     }
 
     /// Whether this is the account's password. Costs a hash also where there is none.
-    pub(crate) async fn is_password(&self, account: AccountId, password: Secret) -> Result<bool, ServiceError> {
+    pub(crate) async fn is_password(
+        &self,
+        caller: &Caller,
+        tried: Tried<'_>,
+        account: AccountId,
+        password: Secret,
+    ) -> Result<bool, ServiceError> {
         let stored = accounts::password(self.database.read().await?.tx(), account).await?.map(|p| p.stored);
         let password = if password.expose().len() <= LONGEST { password } else { Secret::new(String::new()) };
-        Ok(self.passwords.verify(password, stored).await?.fits)
+        Ok(self.verified(caller, tried, password, stored).await?.fits)
+    }
+
+    /// Looks at a password that was counted as tried; while the server is busy nothing is looked at, and nothing counts.
+    pub(crate) async fn verified(
+        &self,
+        caller: &Caller,
+        tried: Tried<'_>,
+        password: Secret,
+        stored: Option<StoredPassword>,
+    ) -> Result<Checked, ServiceError> {
+        let checked = self.passwords.verify(password, stored).await;
+        if matches!(checked, Err(PasswordError::Busy)) {
+            self.throttle.not_tried(tried, caller.network());
+        }
+        Ok(checked?)
     }
 
     /// Hashes a right password anew under today's cost and pepper.

@@ -13,7 +13,8 @@ use crate::services::Services;
 use crate::services::ceremonies::Ceremony;
 use crate::services::error::ServiceError;
 use crate::services::sign_in::{Proof, SignedIn};
-use crate::storage::database::WriteTx;
+use crate::services::throttle::Tried;
+use crate::storage::database::{Tx, WriteTx};
 use crate::storage::second_factors::{self, StoredPasskey};
 use crate::storage::{accounts, sign_in_sessions};
 use serde_json::Value;
@@ -94,6 +95,11 @@ impl Services {
             app: second_factors::app(read.tx(), account).await?.is_some(),
             recovery_codes: second_factors::recovery_codes_left(read.tx(), account).await?,
         })
+    }
+
+    /// Whether an account has a second factor now. Recovery codes alone are none.
+    pub(crate) async fn has_factor(&self, tx: &mut Tx, account: AccountId) -> Result<bool, ServiceError> {
+        Ok(!second_factors::passkeys(tx, account).await?.is_empty() || second_factors::app(tx, account).await?.is_some())
     }
 
     /// Everything the caller signs in with.
@@ -212,9 +218,19 @@ impl Services {
     ) -> Result<(Secret, Vec<Secret>), ServiceError> {
         let (secret, hash) = self.new_token()?;
         let now = self.now();
-        sign_in_sessions::rotate(tx.tx(), who.session, &hash, now, Assurance::Multiple).await?;
+        tx = self.renewed(tx, who.session, &hash, Assurance::Multiple, &entry).await?;
         let codes = if first { self.make_recovery_codes(&mut tx, who.account).await? } else { Vec::new() };
-        self.commit(tx, entry.with("recovery_codes", codes.len())).await?;
+        let mut ended = Vec::new();
+        if first {
+            // whoever is signed in elsewhere showed a password alone: from now on that is not enough
+            for session in sign_in_sessions::of_account(tx.tx(), who.account, now).await?.into_iter().filter(|s| s.id != who.session) {
+                sign_in_sessions::end(tx.tx(), session.id, now).await?;
+                ended.push(session.id);
+            }
+            self.ceremonies.forget(who.account);
+            self.tell_ended(&ended);
+        }
+        self.commit(tx, entry.with("recovery_codes", codes.len()).with("sessions_ended", ended.len())).await?;
         Ok((secret, codes))
     }
 
@@ -262,9 +278,7 @@ impl Services {
         if !removed {
             return Err(ServiceError::NotFound(if passkey.is_some() { "passkey" } else { "authenticator app" }));
         }
-        let left =
-            !second_factors::passkeys(tx.tx(), who.account).await?.is_empty() || second_factors::app(tx.tx(), who.account).await?.is_some();
-        if !left {
+        if !self.has_factor(tx.tx(), who.account).await? {
             let alone = accounts::password(tx.tx(), who.account).await?.is_some_and(|password| password.stands_alone);
             if self.policy().bundle.sign_in().needs_second_factor(who.role) {
                 return Err(ServiceError::Conflict("Your role must have a second factor. Add another one before you remove this one."));
@@ -301,8 +315,7 @@ impl Services {
         let now = self.now();
         let (factor, right) = match proof {
             Proof::App(code) => {
-                // a code has a million possibilities: tries count per account and network, whatever the password
-                self.throttled(caller, &format!("code/{account}")).await?;
+                self.throttled(caller, Tried::Code(account)).await?;
                 let mut tx = self.database.begin().await?;
                 let right = match second_factors::app(tx.tx(), account).await? {
                     None => false,
@@ -316,7 +329,7 @@ impl Services {
                     }
                 };
                 if right {
-                    self.throttle.succeeded(&format!("code/{account}"), caller.network.as_deref().unwrap_or_default());
+                    self.throttle.succeeded(Tried::Code(account), caller.network());
                     // the step is used up before anyone is let in, so that of two at once only one is
                     self.commit(
                         tx,
@@ -327,12 +340,12 @@ impl Services {
                 ("authenticator_app", right)
             }
             Proof::Recovery(code) => {
-                self.throttled(caller, &format!("code/{account}")).await?;
+                self.throttled(caller, Tried::Code(account)).await?;
                 let hash = self.keys.code_hash(&account.to_string(), &code)?;
                 let mut tx = self.database.begin().await?;
                 let right = second_factors::use_recovery_code(tx.tx(), account, &hash, now).await?;
                 if right {
-                    self.throttle.succeeded(&format!("code/{account}"), caller.network.as_deref().unwrap_or_default());
+                    self.throttle.succeeded(Tried::Code(account), caller.network());
                     let left = second_factors::recovery_codes_left(tx.tx(), account).await?;
                     self.commit(tx, self.entry(Event::RecoveryCodeUsed, caller)?.about("account", account).with("left", left)).await?;
                 }
@@ -343,10 +356,11 @@ impl Services {
                     Some(state) => self.passkeys()?.shown(answer, &state).ok(),
                     None => None,
                 };
-                if let Some(credential) = &shown {
-                    self.passkey_used(caller, &credential.id, &credential.credential).await?;
-                }
-                ("passkey", shown.is_some())
+                let owner = match &shown {
+                    Some(credential) => self.passkey_used(caller, &credential.id, &credential.credential).await?,
+                    None => None,
+                };
+                ("passkey", owner == Some(account))
             }
         };
         if right {
@@ -367,13 +381,18 @@ impl Services {
     }
 
     /// The account whose passkey was shown, if the answer proves one.
-    pub(crate) async fn discovered_passkey(&self, answer: Value, state: Discovering) -> Result<Option<AccountId>, ServiceError> {
+    pub(crate) async fn discovered_passkey(
+        &self,
+        caller: &Caller,
+        answer: Value,
+        state: Discovering,
+    ) -> Result<Option<AccountId>, ServiceError> {
         let passkeys = self.passkeys()?;
         let Ok((account, id)) = passkeys.claimed(&answer) else { return Ok(None) };
         let key = second_factors::passkey_by_credential(self.database.read().await?.tx(), &id).await?;
         let Some(key) = key.filter(|key| key.account.as_uuid() == account) else { return Ok(None) };
         match passkeys.discovered(answer, state, &key.credential) {
-            Ok(credential) => self.passkey_used(&Caller::system(), &credential.id, &credential.credential).await,
+            Ok(credential) => self.passkey_used(caller, &credential.id, &credential.credential).await,
             Err(_) => Ok(None),
         }
     }
@@ -402,10 +421,11 @@ impl Services {
         debug_assert!(matches!(caller.actor, Actor::Account { id, .. } if id == who.account));
         let shown = match (password, passkey) {
             (Some(password), None) => {
-                self.throttled(caller, &who.username).await?;
-                let right = self.is_password(who.account, password).await?;
+                let tried = Tried::Password(&who.username);
+                self.throttled(caller, tried).await?;
+                let right = self.is_password(caller, tried, who.account, password).await?;
                 if right {
-                    self.throttle.succeeded(&who.username, caller.network.as_deref().unwrap_or_default());
+                    self.throttle.succeeded(tried, caller.network());
                 }
                 right
             }
@@ -437,9 +457,8 @@ impl Services {
     /// Notes that someone signed in proved again who they are, and gives their session a new token.
     pub(crate) async fn proved(&self, caller: &Caller, who: &SignedIn, by: &str) -> Result<Secret, ServiceError> {
         let (secret, hash) = self.new_token()?;
-        let mut tx = self.database.begin().await?;
-        sign_in_sessions::rotate(tx.tx(), who.session, &hash, self.now(), who.assurance).await?;
         let entry = self.entry(Event::Reauthenticated, caller)?.about("sign_in_session", who.session).with("by", by);
+        let tx = self.renewed(self.database.begin().await?, who.session, &hash, who.assurance, &entry).await?;
         self.commit(tx, entry).await?;
         Ok(secret)
     }

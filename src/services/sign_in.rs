@@ -3,21 +3,23 @@
 //! A right password leads to a session at once only where the account has no second factor; else to a ceremony that the second factor
 //! completes. A passkey alone completes it at once: it is two factors in one.
 
-use crate::crypto::password::PasswordError;
-use crate::crypto::token;
+use crate::crypto::token::{self, TokenHash};
 use crate::domain::access::{AccountRole, Actor, Assurance, Caller};
-use crate::domain::audit::{Event, Outcome};
-use crate::domain::id::{AccountId, RequestId, SignInSessionId};
+use crate::domain::audit::{Entry, Event, Outcome};
+use crate::domain::id::{AccountId, ParticipantId, RequestId, SignInSessionId};
 use crate::domain::secret::Secret;
 use crate::domain::time::Timestamp;
 use crate::identity::password_rules::LONGEST;
 use crate::policy::sign_in::Lifetime;
 use crate::services::Services;
-use crate::services::ceremonies::{Ceremony, HalfWay, MOST_TRIES};
+use crate::services::ceremonies::{Ceremony, HalfWay, MOST_TRIES, PATIENCE};
 use crate::services::error::{Missing, ServiceError};
 use crate::services::second_factors::Factors;
+use crate::services::throttle::Tried;
 use crate::storage::accounts::{self, Account};
+use crate::storage::database::{Tx, WriteTx};
 use crate::storage::sign_in_sessions::{self, Origin, ProviderOrigin};
+use crate::storage::{consultations, participants};
 use serde_json::Value;
 use std::collections::HashMap;
 use std::sync::{Mutex, PoisonError};
@@ -102,7 +104,8 @@ impl Services {
     /// [`ServiceError::SignInFailed`] without saying why, [`ServiceError::Throttled`] after too many; both audited.
     pub async fn sign_in(&self, caller: &Caller, username: &str, password: Secret) -> Result<Step, ServiceError> {
         let username = username.trim().to_lowercase();
-        self.throttled(caller, &username).await?;
+        let tried = Tried::Password(&username);
+        self.throttled(caller, tried).await?;
         let (account, stored) = {
             let mut read = self.database.read().await?;
             let account = if username.len() <= 64 { accounts::by_username(read.tx(), &username).await? } else { None };
@@ -113,14 +116,7 @@ impl Services {
             (account, stored)
         };
         let password = if password.expose().len() <= LONGEST { password } else { Secret::new(String::new()) };
-        let checked = match self.passwords.verify(password.clone(), stored.map(|s| s.stored)).await {
-            // not counted as a failure of theirs: nothing was checked
-            Err(PasswordError::Busy) => {
-                self.throttle.succeeded(&username, caller.network.as_deref().unwrap_or_default());
-                return Err(ServiceError::Throttled(Duration::from_secs(2)));
-            }
-            other => other?,
-        };
+        let checked = self.verified(caller, tried, password.clone(), stored.map(|s| s.stored)).await?;
         let (true, Some(account)) = (checked.fits, account.as_ref().filter(|a| a.active)) else {
             let mut entry = self.entry(Event::SignInFailed, caller)?.ended(Outcome::Denied);
             if let Some(account) = account {
@@ -145,12 +141,20 @@ impl Services {
     ) -> Result<Step, ServiceError> {
         let factors = self.factors(account.id).await?;
         if !factors.any() {
-            self.throttle.succeeded(&account.username, caller.network.as_deref().unwrap_or_default());
+            self.throttle.succeeded(Tried::Password(&account.username), caller.network());
             let (secret, signed_in) = self.begin_session(caller, account, method, Assurance::Single, provider).await?;
             return Ok(Step::Done(secret, Box::new(signed_in)));
         }
         let (secret, hash) = self.new_token()?;
-        let half_way = HalfWay { account: account.id, username: account.username.clone(), method, provider, tries: 0, showing: None };
+        let half_way = HalfWay {
+            account: account.id,
+            username: account.username.clone(),
+            method,
+            provider,
+            tries: 0,
+            showing: None,
+            until: self.now().plus(PATIENCE),
+        };
         self.record(self.entry(Event::SignInHalfWay, caller)?.about("account", account.id).with("method", method)).await?;
         self.ceremonies.keep(hash.as_str(), Ceremony::HalfWay(half_way), self.now());
         Ok(Step::SecondFactor(secret, factors))
@@ -200,7 +204,7 @@ impl Services {
                 return Err(other);
             }
         }
-        self.throttle.succeeded(&half_way.username, caller.network.as_deref().unwrap_or_default());
+        self.throttle.succeeded(Tried::Password(&half_way.username), caller.network());
         self.begin_session(caller, &account, half_way.method, Assurance::Multiple, half_way.provider).await
     }
 
@@ -225,12 +229,13 @@ impl Services {
         ceremony: &Secret,
         answer: Value,
     ) -> Result<(Secret, SignedIn), ServiceError> {
-        self.throttled(caller, "passkey").await?;
         let hash = token::hash(ceremony).ok_or(ServiceError::SignInExpired)?;
         let Some(Ceremony::Discovering(state)) = self.ceremonies.take(hash.as_str(), self.now()) else {
             return Err(ServiceError::SignInExpired);
         };
-        let found = self.discovered_passkey(answer, state).await?;
+        let tried = Tried::Passkey(self.passkeys()?.claimed(&answer).ok().map(|(account, _)| AccountId::from_uuid(account)));
+        self.throttled(caller, tried).await?;
+        let found = self.discovered_passkey(caller, answer, state).await?;
         let account = match found {
             Some(id) => accounts::by_id(self.database.read().await?.tx(), id).await?.filter(|a| a.active),
             None => None,
@@ -239,18 +244,17 @@ impl Services {
             self.record(self.entry(Event::SignInFailed, caller)?.ended(Outcome::Denied).with("method", "passkey")).await?;
             return Err(ServiceError::SignInFailed);
         };
-        self.throttle.succeeded("passkey", caller.network.as_deref().unwrap_or_default());
+        self.throttle.succeeded(tried, caller.network());
         self.begin_session(caller, &account, "passkey", Assurance::Multiple, None).await
     }
 
-    /// Refuses, on the record, whoever tried too often.
-    pub(crate) async fn throttled(&self, caller: &Caller, username: &str) -> Result<(), ServiceError> {
-        let network = caller.network.clone().unwrap_or_default();
-        if let Some(wait) = self.throttle.attempt(username, &network, self.now()) {
+    /// Refuses whoever tried too often. On the record when it begins, so that nobody fills the log by going on.
+    pub(crate) async fn throttled(&self, caller: &Caller, tried: Tried<'_>) -> Result<(), ServiceError> {
+        let Err(refused) = self.throttle.attempt(tried, caller.network(), self.now()) else { return Ok(()) };
+        if refused.first {
             self.record(self.entry(Event::SignInThrottled, caller)?.ended(Outcome::Denied)).await?;
-            return Err(ServiceError::Throttled(wait));
         }
-        Ok(())
+        Err(ServiceError::Throttled(refused.wait))
     }
 
     /// Begins a sign-in session.
@@ -284,6 +288,13 @@ impl Services {
             provider,
         };
         let mut tx = self.database.begin().await?;
+        // suspended, of another role or with a first second factor while they showed who they are: they begin again
+        let same = accounts::by_id(tx.tx(), account.id).await?.is_some_and(|now| now.active && now.role == account.role);
+        let enough = assurance == Assurance::Multiple || !self.has_factor(tx.tx(), account.id).await?;
+        if !same || !enough {
+            tx.rollback_with(&self.entry(Event::SignInFailed, caller)?.ended(Outcome::Denied).about("account", account.id)).await?;
+            return Err(ServiceError::SignInFailed);
+        }
         sign_in_sessions::insert(tx.tx(), signed_in.session, &hash, account.id, &origin, now, signed_in.expires_at).await?;
         accounts::signed_in(tx.tx(), account.id, now).await?;
         signed_in.missing = self.missing(tx.tx(), &signed_in).await?;
@@ -296,6 +307,25 @@ impl Services {
         self.commit(tx, entry).await?;
         self.activity.touch(signed_in.session, now);
         Ok((secret, signed_in))
+    }
+
+    /// Gives a session a new token, within what `entry` tells of. If it ended meanwhile, nothing of it happens.
+    ///
+    /// # Errors
+    /// [`ServiceError::SignInExpired`], audited.
+    pub(crate) async fn renewed(
+        &self,
+        mut tx: WriteTx,
+        session: SignInSessionId,
+        hash: &TokenHash,
+        assurance: Assurance,
+        entry: &Entry,
+    ) -> Result<WriteTx, ServiceError> {
+        if sign_in_sessions::rotate(tx.tx(), session, hash, self.now(), assurance).await? {
+            return Ok(tx);
+        }
+        tx.rollback_with(&entry.clone().ended(Outcome::Denied)).await?;
+        Err(ServiceError::SignInExpired)
     }
 
     /// Ends the caller's sign-in session. Gives where the browser must go to be signed out at the identity provider as well, if it came
@@ -364,7 +394,7 @@ impl Services {
     }
 
     /// What someone who showed one factor only must set up first.
-    async fn missing(&self, tx: &mut crate::storage::database::Tx, who: &SignedIn) -> Result<Option<Missing>, ServiceError> {
+    async fn missing(&self, tx: &mut Tx, who: &SignedIn) -> Result<Option<Missing>, ServiceError> {
         if who.assurance == Assurance::Multiple {
             return Ok(None);
         }
@@ -379,8 +409,9 @@ impl Services {
         self.policy().bundle.sign_in().lifetime(role)
     }
 
-    /// Whether the credential behind an open connection still stands. Someone in a call is not idle, however little they click.
-    pub async fn still_good(&self, caller: &Caller) -> bool {
+    /// Whether what an open connection rests on still stands: the credential, and in a colleague's consultation the emergency access.
+    /// Someone in a call is not idle, however little they click.
+    pub async fn still_good(&self, caller: &Caller, place: ParticipantId) -> bool {
         let Ok(mut read) = self.database.read().await else { return true };
         let now = self.now();
         match caller.actor {
@@ -389,11 +420,18 @@ impl Services {
                 if alive {
                     self.activity.touch(session, now);
                 }
-                alive
+                alive && self.is_at_home(read.tx(), caller, place).await.unwrap_or(true)
             }
             Actor::Participant { id, .. } => sign_in_sessions::has_token(read.tx(), id, now).await.unwrap_or(true),
             Actor::Anonymous | Actor::System => false,
         }
+    }
+
+    /// Whether a member of staff holds the consultation they are in, or emergency access to it.
+    async fn is_at_home(&self, tx: &mut Tx, caller: &Caller, place: ParticipantId) -> Result<bool, ServiceError> {
+        let Some(participant) = participants::lookup(tx, place).await? else { return Ok(false) };
+        let Some(consultation) = consultations::lookup(tx, participant.consultation).await? else { return Ok(false) };
+        Ok(self.at_home(tx, caller, &consultation).await?.is_some())
     }
 
     /// Who a participant's cookie stands for.

@@ -8,6 +8,7 @@ use crate::services::Services;
 use crate::services::ceremonies::{Ceremony, Visiting};
 use crate::services::error::ServiceError;
 use crate::services::sign_in::{SignedIn, Step};
+use crate::services::throttle::Tried;
 use crate::storage::accounts::{self, Account, ProviderIdentity};
 use crate::storage::sign_in_sessions::{self, ProviderOrigin};
 use subtle::ConstantTimeEq;
@@ -94,18 +95,13 @@ impl Services {
                 return self.not_vouched(caller, Some(&visiting.provider), "someone_else").await;
             }
             let (secret, token) = self.new_token()?;
-            let mut tx = self.database.begin().await?;
-            let alive = sign_in_sessions::rotate(tx.tx(), session, &token, self.now(), assurance).await?;
             let entry = self.entry(Event::Reauthenticated, caller)?.about("sign_in_session", session).about("account", account);
-            if !alive {
-                tx.rollback_with(&entry.ended(Outcome::Denied)).await?;
-                return Err(ServiceError::SignInExpired);
-            }
+            let tx = self.renewed(self.database.begin().await?, session, &token, assurance, &entry).await?;
             self.commit(tx, entry.with("by", "provider").with("provider", provider.config.id.as_str())).await?;
             return Ok((Arrived::Proved(secret), visiting.back));
         }
         let Some(role) = self.policy().bundle.sign_in().role_of(&provider.config.id, &vouched.claims) else {
-            self.refuse_provider(caller, Some(&provider.config.id), "no_role").await?;
+            self.no_role_any_more(caller, &provider.config.id, &vouched).await?;
             return Err(ServiceError::ProviderNoRole);
         };
         let account = self.vouched_account(caller, provider, &vouched, role).await?;
@@ -121,6 +117,26 @@ impl Services {
         Ok((Arrived::SignIn(step), visiting.back))
     }
 
+    /// A provider vouches for someone without a role here. Whoever had one through it is out at once, however they signed in; an
+    /// administrator may restore the account, for a role given here.
+    async fn no_role_any_more(&self, caller: &Caller, provider: &str, vouched: &Vouched) -> Result<(), ServiceError> {
+        let known = {
+            let mut read = self.database.read().await?;
+            match accounts::provider_identity(read.tx(), &vouched.issuer, &vouched.subject).await? {
+                Some(known) => accounts::by_id(read.tx(), known.account).await?.filter(|account| account.active),
+                None => None,
+            }
+        };
+        let Some(known) = known else { return self.refuse_provider(caller, Some(provider), "no_role").await };
+        let refusal = self.entry(Event::ProviderRefused, caller)?.ended(Outcome::Denied).about("account", known.id);
+        let refusal = refusal.with("reason", "no_role").with("provider", provider);
+        match self.suspend(known.id, vec![refusal], self.entry(Event::AccountSuspended, caller)?).await {
+            // the last one who can administer this server is refused and not suspended
+            Err(ServiceError::Conflict(_)) => self.refuse_provider(caller, Some(provider), "no_role").await,
+            done => done,
+        }
+    }
+
     async fn not_vouched<T>(&self, caller: &Caller, provider: Option<&str>, code: &'static str) -> Result<T, ServiceError> {
         self.refuse_provider(caller, provider, code).await?;
         Err(ServiceError::Provider(code))
@@ -128,7 +144,7 @@ impl Services {
 
     /// Writes a refusal down; beyond a number of them from one network it only refuses, so that nobody can fill the log from there.
     async fn refuse_provider(&self, caller: &Caller, provider: Option<&str>, code: &'static str) -> Result<(), ServiceError> {
-        self.throttled(caller, "provider").await?;
+        self.throttled(caller, Tried::Provider).await?;
         let entry = self.entry(Event::ProviderRefused, caller)?.ended(Outcome::Denied).with("reason", code);
         self.record(entry.with("provider", provider.map(ToOwned::to_owned))).await
     }
@@ -147,14 +163,9 @@ impl Services {
             if before.role == role {
                 return Ok(before);
             }
-            let after = Account { role, ..before.clone() };
-            accounts::update(tx.tx(), &after).await?;
-            let ended = self.end_sessions(&mut tx, before.id).await?;
-            self.tell_ended(&ended);
-            let entry = self.entry(Event::AccountRoleChanged, caller)?.about("account", before.id);
-            let entry = entry.with("from", before.role.as_str()).with("to", role.as_str()).with("provider", provider.config.id.as_str());
-            self.commit(tx, entry).await?;
-            return Ok(after);
+            let entry = self.give_role(&mut tx, &before, role, self.entry(Event::AccountRoleChanged, caller)?).await?;
+            self.commit(tx, entry.with("provider", provider.config.id.as_str())).await?;
+            return Ok(Account { role, ..before });
         }
         if !provider.config.just_in_time {
             drop(tx);
@@ -204,7 +215,7 @@ impl Services {
         let provider = self.provider(id)?;
         let refuse = async |code: &'static str| {
             // a good token is never held up by bad ones
-            self.throttled(caller, &format!("logout/{id}")).await?;
+            self.throttled(caller, Tried::LogoutToken(id)).await?;
             let entry = self.entry(Event::LogoutTokenRefused, caller)?.ended(Outcome::Denied);
             self.record(entry.with("provider", id).with("reason", code)).await?;
             Err(ServiceError::LogoutToken(code))

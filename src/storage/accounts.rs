@@ -13,7 +13,9 @@ const BY_USERNAME: &str = "SELECT * FROM accounts WHERE username = $1";
 const BY_ID: &str = "SELECT * FROM accounts WHERE id = $1";
 const ALL: &str = "SELECT * FROM accounts ORDER BY username";
 const SIGNED_IN: &str = "UPDATE accounts SET last_sign_in_at = $2 WHERE id = $1";
-const UPDATE: &str = "UPDATE accounts SET display_name = $2, role = $3, status = $4 WHERE id = $1";
+const SET_NAME: &str = "UPDATE accounts SET display_name = $2 WHERE id = $1";
+const SET_ROLE: &str = "UPDATE accounts SET role = $2 WHERE id = $1";
+const SET_STATUS: &str = "UPDATE accounts SET status = $2 WHERE id = $1";
 const PASSWORD: &str = "SELECT * FROM account_passwords WHERE account_id = $1";
 const SET_PASSWORD: &str =
     "INSERT INTO account_passwords (account_id, hash, pepper_version, stands_alone, changed_at) VALUES ($1, $2, $3, $4, $5)
@@ -37,7 +39,9 @@ pub const STATEMENTS: &[&str] = &[
     BY_ID,
     ALL,
     SIGNED_IN,
-    UPDATE,
+    SET_NAME,
+    SET_ROLE,
+    SET_STATUS,
     PASSWORD,
     SET_PASSWORD,
     FORGET_PASSWORD,
@@ -152,13 +156,30 @@ pub async fn signed_in(tx: &mut Tx, id: AccountId, now: Timestamp) -> Result<(),
     Ok(())
 }
 
-/// Changes name, role and whether the account may sign in.
+/// Changes the name that others see.
 ///
 /// # Errors
 /// See [`StorageError`].
-pub async fn update(tx: &mut Tx, account: &Account) -> Result<(), StorageError> {
-    let status = if account.active { "active" } else { "suspended" };
-    execute!(tx, UPDATE, account.id.to_string(), &account.display_name, account.role.as_str(), status)?;
+pub async fn set_name(tx: &mut Tx, id: AccountId, display_name: &str) -> Result<(), StorageError> {
+    execute!(tx, SET_NAME, id.to_string(), display_name)?;
+    Ok(())
+}
+
+/// Changes the role.
+///
+/// # Errors
+/// See [`StorageError`].
+pub async fn set_role(tx: &mut Tx, id: AccountId, role: AccountRole) -> Result<(), StorageError> {
+    execute!(tx, SET_ROLE, id.to_string(), role.as_str())?;
+    Ok(())
+}
+
+/// Suspends or restores.
+///
+/// # Errors
+/// See [`StorageError`].
+pub async fn set_active(tx: &mut Tx, id: AccountId, active: bool) -> Result<(), StorageError> {
+    execute!(tx, SET_STATUS, id.to_string(), if active { "active" } else { "suspended" })?;
     Ok(())
 }
 

@@ -87,7 +87,7 @@ const ROUTES: &[(&str, &str, For)] = &[
     ("POST", "/consultations/{id}/emergency-access/end", Roles(PLANNING)),
     ("GET", "/emergency-accesses", Roles(OVERSIGHT)),
     ("GET", "/emergency-accesses/unseen", Roles(OVERSIGHT)),
-    ("POST", "/emergency-accesses/{id}/seen", Roles(OVERSIGHT)),
+    ("POST", "/emergency-accesses/{id}/seen", Roles(ADMINISTRATOR)),
     ("GET", "/consultations/{id}/invitations", Place(PLANNING)),
     ("POST", "/consultations/{id}/invitations", Place(PLANNING)),
     ("POST", "/invitations/{id}/reissue", Place(PLANNING)),

@@ -33,6 +33,7 @@ on_both_engines! {
         ben.get(&format!("/recordings/{id}")).await.refused(404, "NOT_FOUND");
         let grants = format!("/recordings/{id}/playback-grants");
         officer.post(&grants, json!({"username": "ben", "hours": 0, "reason": "second opinion"})).await.refused(422, "VALIDATION");
+        officer.post(&grants, json!({"username": "rec", "hours": 2, "reason": "to see for myself"})).await.refused(409, "CONFLICT");
         officer.post(&grants, json!({"username": "aud", "hours": 2, "reason": "second opinion"})).await.refused(404, "NOT_FOUND");
         let grant = officer.post(&grants, json!({"username": "ben", "hours": 2, "reason": "second opinion"})).await.expect(201).str("id");
         ben.get(&format!("/recordings/{id}")).await.expect(200);

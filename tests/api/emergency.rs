@@ -55,9 +55,30 @@ on_both_engines! {
         let seen = administrator.get("/emergency-accesses").await.expect(200);
         assert_eq!(seen.body["emergencies"][0]["words"], "The patient collapsed in the lobby");
         assert!(auditor.get("/emergency-accesses").await.expect(200).body["emergencies"][0]["words"].is_null(), "an auditor reads nothing clinical");
+        auditor.post(&format!("/emergency-accesses/{id}/seen"), json!({})).await.refused(403, "FORBIDDEN");
         administrator.post(&format!("/emergency-accesses/{id}/seen"), json!({})).await.expect(204);
-        auditor.post(&format!("/emergency-accesses/{id}/seen"), json!({})).await.refused(409, "CONFLICT");
+        administrator.post(&format!("/emergency-accesses/{id}/seen"), json!({})).await.refused(409, "CONFLICT");
         assert_eq!(auditor.get("/emergency-accesses/unseen").await.expect(200).body["unseen"], 0);
+    }
+
+    async fn it_ends_by_itself_also_for_whoever_is_in_the_call(server) {
+        let visit = Visit::new(server).await;
+        let ben = Browser::signed_in(server, "ben").await;
+        ben.post(&visit.path("/emergency-access"), taking()).await.expect(201);
+        let mut call = ben.join(&visit.id).await;
+        call.snapshot("the room", |_| true).await;
+        // the call keeps the sign-in alive, and the emergency access runs out
+        for _ in 0..6 {
+            server.clock.forward(Duration::from_mins(11));
+            ben.get("/me").await.expect(200);
+        }
+        assert_eq!(call.close_code().await, 4401);
+        let mut anas = visit.clinician.clone();
+        if anas.get("/me").await.status.as_u16() != 200 {
+            anas = Browser::signed_in(server, "ana").await;
+        }
+        let mut own = anas.join(&visit.id).await;
+        own.snapshot("the room without them", |s| s["participants"].as_array().map(Vec::len) == Some(1)).await;
     }
 
     async fn it_is_given_back_and_ends_the_call_for_who_held_it(server) {
@@ -66,10 +87,27 @@ on_both_engines! {
         ben.post(&visit.path("/emergency-access"), taking()).await.expect(201);
         assert!(ben.get(&visit.path("/emergency-access")).await.expect(200).body["expires_at"].is_string());
         let mut call = ben.join(&visit.id).await;
-        call.snapshot("the room", |_| true).await;
+        let room = call.snapshot("the room", |_| true).await;
+        let own = &room["self"];
+        assert_eq!((&own["may_admit"], &own["may_record"], &own["may_end"]), (&json!(true), &json!(false), &json!(false)));
         ben.post(&visit.path("/emergency-access/end"), json!({})).await.expect(204);
         assert_eq!(call.close_code().await, 4403);
         ben.get(&visit.path("")).await.refused(403, "FORBIDDEN");
+    }
+
+    async fn whose_consultation_it_is_takes_the_colleague_out(server) {
+        let visit = Visit::new(server).await;
+        let ben = Browser::signed_in(server, "ben").await;
+        ben.post(&visit.path("/emergency-access"), taking()).await.expect(201);
+        let mut call = ben.join(&visit.id).await;
+        let room = call.snapshot("the room", |_| true).await;
+        let ben_there = room["self"]["id"].as_str().expect("id").to_owned();
+        let mut anas = visit.clinician.join(&visit.id).await;
+        let room = anas.snapshot("the room", |s| s["participants"].as_array().map(Vec::len) == Some(2)).await;
+        let ana_there = room["self"]["id"].as_str().expect("id").to_owned();
+        ben.post(&visit.path(&format!("/participants/{ana_there}/remove")), json!({})).await.refused(409, "CONFLICT");
+        visit.clinician.post(&visit.path(&format!("/participants/{ben_there}/remove")), json!({})).await.expect(204);
+        assert_eq!(call.close_code().await, 4403);
     }
 
     async fn nobody_but_a_clinician_takes_it_and_not_to_their_own(server) {

@@ -80,6 +80,15 @@ under_the_shipped_rules! {
         browser.post("/me/authenticator-app/remove", json!({})).await.refused(409, "CONFLICT");
     }
 
+    async fn the_first_factor_ends_the_sessions_that_showed_a_password_alone(server) {
+        let (here, there) = (Browser::new(server), Browser::new(server));
+        password(&here, "ana").await.expect(200);
+        password(&there, "ana").await.expect(200);
+        App::set_up(&here, server).await;
+        there.get("/me").await.refused(401, "SIGN_IN_EXPIRED");
+        here.get("/consultations").await.expect(200);
+    }
+
     async fn a_code_lets_in_once_and_a_wrong_one_does_not(server) {
         let first = Browser::new(server);
         password(&first, "ana").await.expect(200);

@@ -363,6 +363,19 @@ against_the_provider! {
         again.get("/me").await.refused(401, "UNAUTHENTICATED");
     }
 
+    async fn whoever_loses_their_role_there_is_out_here(server, provider) {
+        let browser = Browser::new(server);
+        assert_eq!(place(&there_and_back(provider, &browser, Plan::good(), usual(provider)).await), "/recordings");
+        let id = browser.get("/me").await.expect(200).str("id");
+        let without = Plan { claims: json!({"groups": ["staff"]}), ..Plan::good() };
+        assert_eq!(place(&there_and_back(provider, &Browser::new(server), without, usual(provider)).await), "/sign-in?problem=PROVIDER_NO_ROLE");
+        browser.get("/me").await.refused(401, "SIGN_IN_EXPIRED");
+        assert_eq!(place(&there_and_back(provider, &Browser::new(server), Plan::good(), usual(provider)).await), "/sign-in?problem=PROVIDER_REFUSED");
+        let administrator = Browser::signed_in(server, "adm").await;
+        administrator.post(&format!("/users/{id}/restore"), json!({})).await.expect(204);
+        assert_eq!(place(&there_and_back(provider, &Browser::new(server), Plan::good(), usual(provider)).await), "/recordings");
+    }
+
     async fn a_dangerous_act_is_proved_at_the_provider_by_who_is_signed_in(server, provider) {
         let browser = Browser::new(server);
         there_and_back(provider, &browser, Plan { claims: json!({"groups": "bedside-administrators"}), ..Plan::good() }, usual(provider)).await;

@@ -6,11 +6,13 @@ import { t } from "../../messages";
 import { formatMomentInline } from "../../messages/dates";
 import "../../messages/identity";
 import "../../messages/staff";
+import { account } from "../../state/account";
 import { lookForEmergencies } from "../../state/emergencies";
 import { useAction, useResource } from "../../state/resource";
 import { Badge, Button, Card, EmptyState, Loaded, Page, ProblemNotice, toast } from "../../ui";
 
-function Item({ emergency, onSeen, busy }: { emergency: Emergency; onSeen: () => void; busy: boolean }): JSX.Element {
+/** `onSeen` is null for those who look on: an auditor reads, and an administrator confirms. */
+function Item({ emergency, onSeen, busy }: { emergency: Emergency; onSeen: (() => void) | null; busy: boolean }): JSX.Element {
   return (
     <Card>
       <div class="stack stack--tight" data-testid="emergency">
@@ -33,11 +35,13 @@ function Item({ emergency, onSeen, busy }: { emergency: Emergency; onSeen: () =>
           {t("emergency.consultation")} <span class="digest">{emergency.consultation_id}</span>
         </p>
         {emergency.seen_at === null ? (
-          <div class="row">
-            <Button icon="check" busy={busy} onClick={onSeen}>
-              {t("emergency.seen")}
-            </Button>
-          </div>
+          onSeen && (
+            <div class="row">
+              <Button icon="check" busy={busy} onClick={onSeen}>
+                {t("emergency.seen")}
+              </Button>
+            </div>
+          )
         ) : (
           <p class="soft small">
             {t("emergency.seen_by", { name: emergency.seen_by ?? "", when: formatMomentInline(emergency.seen_at) })}
@@ -56,8 +60,9 @@ export default function EmergenciesPage(): JSX.Element {
     all.reload();
     void lookForEmergencies();
   });
+  const confirms = account()?.role === "administrator";
   return (
-    <Page title={t("emergency.title")} intro={t("emergency.intro")} width="narrow">
+    <Page title={t("emergency.title")} intro={t(confirms ? "emergency.intro" : "emergency.intro_auditor")} width="narrow">
       <div class="stack">
         {seen.problem && <ProblemNotice problem={seen.problem} />}
         <Loaded of={all} lines={4}>
@@ -69,7 +74,7 @@ export default function EmergenciesPage(): JSX.Element {
             ) : (
               <div class="stack">
                 {list.map((emergency) => (
-                  <Item key={emergency.id} emergency={emergency} busy={seen.busy} onSeen={() => void seen.run(emergency.id)} />
+                  <Item key={emergency.id} emergency={emergency} busy={seen.busy} onSeen={confirms ? () => void seen.run(emergency.id) : null} />
                 ))}
               </div>
             )

@@ -145,6 +145,7 @@ export default {
   "audit.event.emergency.ended": "{who} gave emergency access back",
   "audit.event.emergency.listed": "{who} listed emergency accesses",
   "audit.event.emergency.seen": "{who} confirmed having seen an emergency access",
+  "audit.event.recording.custody_read": "{who} read the holds and grants of a recording",
   "audit.event.hold.placed": "{who} placed a legal hold",
   "audit.event.hold.released": "{who} released a legal hold",
   "audit.event.recording.playback_granted": "{who} granted someone to watch a recording",

@@ -153,6 +153,7 @@ export default {
   "emergency.consultation": "Consultation",
   "emergency.seen": "I have seen it",
   "emergency.seen_by": "Seen by {name}, {when}",
+  "emergency.intro_auditor": "Clinicians who opened a colleague's consultation in an emergency. An administrator confirms having seen each of them.",
   "emergency.unseen": "Not seen yet",
   "emergency.confirmed": "Noted.",
   "emergency.offer_title": "This consultation is a colleague's",

@@ -301,6 +301,6 @@ export default {
   "new.for": "For which clinician?",
   "new.for_none": "There is no clinician yet. An administrator makes their account.",
   "playback.custodian_title": "Playing needs a grant",
-  "playback.custodian": "You look after this recording. To watch it yourself, grant it to yourself below, with a reason.",
+  "playback.custodian": "You look after this recording without watching it. If you must watch it, ask another records officer to grant it to you.",
   "policies.kind.other": "Signing in and notices",
 } as const;

@@ -145,6 +145,7 @@ export default {
   "audit.event.emergency.ended": "{who} devolvió el acceso de emergencia",
   "audit.event.emergency.listed": "{who} consultó los accesos de emergencia",
   "audit.event.emergency.seen": "{who} confirmó haber visto un acceso de emergencia",
+  "audit.event.recording.custody_read": "{who} leyó las retenciones y concesiones de una grabación",
   "audit.event.hold.placed": "{who} puso una retención legal",
   "audit.event.hold.released": "{who} levantó una retención legal",
   "audit.event.recording.playback_granted": "{who} concedió ver una grabación",

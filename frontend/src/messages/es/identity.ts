@@ -153,6 +153,7 @@ export default {
   "emergency.consultation": "Consulta",
   "emergency.seen": "Lo he visto",
   "emergency.seen_by": "Visto por {name}, {when}",
+  "emergency.intro_auditor": "Profesionales que abrieron la consulta de un colega en una emergencia. Un administrador confirma haber visto cada una.",
   "emergency.unseen": "Sin ver todavía",
   "emergency.confirmed": "Anotado.",
   "emergency.offer_title": "Esta consulta es de un colega",

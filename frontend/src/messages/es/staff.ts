@@ -301,6 +301,6 @@ export default {
   "new.for": "¿Para qué profesional?",
   "new.for_none": "Todavía no hay profesionales. Un administrador crea su cuenta.",
   "playback.custodian_title": "Reproducir requiere una concesión",
-  "playback.custodian": "Usted custodia esta grabación. Para verla, concédaselo abajo, con un motivo.",
+  "playback.custodian": "Usted custodia esta grabación sin verla. Si debe verla, pida a otra persona responsable de archivos que se lo conceda.",
   "policies.kind.other": "Entrada y avisos",
 } as const;

@@ -339,7 +339,7 @@ step("a records officer looks after a recording", async () => {
   // one that was asked for is enough to be kept
   await clinician.page.goto(`${server.origin}/consultations/${visit.id}/call`);
   await clinician.page.getByTestId("staff-join").click();
-  await clinician.page.getByTestId("call").waitFor();
+  await clinician.page.getByTestId("control-end").waitFor(); // the room has them
   const asked = await api(clinician.page, "POST", `/consultations/${visit.id}/recordings`);
   assert.equal(asked.status, 201, asked.text);
   await open(page, `/recordings/${asked.json.id}`);

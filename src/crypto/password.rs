@@ -1,4 +1,4 @@
-//! Passwords: argon2id (RFC 9106) with a keyed pepper and a bounded number of hashes at a time, off the async threads.
+//! Passwords: argon2id (RFC 9106) with a keyed pepper and a bounded number of hashes at a time, on threads of their own.
 //!
 //! Known and unknown accounts cost the same: an unknown one is checked against a dummy hash made with the same parameters. The pepper is
 //! argon2's own secret input, derived from the key ring, so a stolen database alone cannot be guessed against. It has a version: a hash
@@ -10,9 +10,10 @@ use argon2::password_hash::PasswordVerifier;
 use argon2::password_hash::phc::PasswordHash;
 use argon2::{Algorithm, Argon2, Params, PasswordHasher, Version};
 use serde::Deserialize;
-use std::sync::Arc;
+use std::panic::AssertUnwindSafe;
 use std::sync::atomic::{AtomicU64, AtomicUsize, Ordering};
-use tokio::sync::Semaphore;
+use std::sync::{Arc, Mutex, PoisonError, mpsc};
+use tokio::sync::oneshot;
 use zeroize::Zeroizing;
 
 /// What a hash costs.
@@ -98,9 +99,36 @@ struct Inner {
     params: Params,
     peppers: Peppers,
     dummy: StoredPassword,
-    turns: Arc<Semaphore>,
+    threads: mpsc::Sender<Job>,
     waiting: AtomicUsize,
     hashed: AtomicU64,
+}
+
+type Job = Box<dyn FnOnce() + Send>;
+
+/// How far below everything else hashing is scheduled: it fills a core for a tenth of a second, and calls and pages must not wait for it.
+const NICENESS: i32 = 15;
+
+/// Starts the threads that hash; they end with the sender.
+fn hashing_threads(count: usize) -> Result<mpsc::Sender<Job>, PasswordError> {
+    let (sender, jobs) = mpsc::channel::<Job>();
+    let jobs = Arc::new(Mutex::new(jobs));
+    for _ in 0..count {
+        let jobs = Arc::clone(&jobs);
+        let hashing = move || {
+            // Linux counts niceness by thread; where it cannot be had, hashing goes on as it is
+            if let Err(cause) = rustix::process::setpriority_process(None, NICENESS) {
+                tracing::warn!(%cause, "password hashing has the priority of everything else");
+            }
+            loop {
+                let Ok(job) = jobs.lock().unwrap_or_else(PoisonError::into_inner).recv() else { return };
+                // a hash that panics answers nobody, and the next ones are computed all the same
+                let _ = std::panic::catch_unwind(AssertUnwindSafe(job));
+            }
+        };
+        std::thread::Builder::new().name("hashing".to_owned()).spawn(hashing).map_err(|_| PasswordError::Lost)?;
+    }
+    Ok(sender)
 }
 
 /// Hashes and verifies passwords.
@@ -117,8 +145,8 @@ impl Passwords {
         let mut unguessable = [0_u8; 32];
         entropy.fill(&mut unguessable)?;
         let dummy = hash_now(&params, &peppers, &unguessable, entropy)?;
-        let turns = Arc::new(Semaphore::new(parallel.max(1)));
-        Ok(Self(Arc::new(Inner { params, peppers, dummy, turns, waiting: AtomicUsize::new(0), hashed: AtomicU64::new(0) })))
+        let threads = hashing_threads(parallel.max(1))?;
+        Ok(Self(Arc::new(Inner { params, peppers, dummy, threads, waiting: AtomicUsize::new(0), hashed: AtomicU64::new(0) })))
     }
 
     /// Hashes a password with a fresh salt.
@@ -160,15 +188,21 @@ impl Passwords {
             return Err(PasswordError::Busy);
         }
         let left = Leaves(Arc::clone(&own));
-        let turn = Arc::clone(&own.turns).acquire_owned().await.map_err(|_| PasswordError::Lost)?;
-        tokio::task::spawn_blocking(move || {
-            own.hashed.fetch_add(1, Ordering::Relaxed);
-            let result = work(&own);
-            drop((turn, left));
-            result
-        })
-        .await
-        .map_err(|_| PasswordError::Lost)
+        let (answer, answered) = oneshot::channel();
+        let job = {
+            let own = Arc::clone(&own);
+            move || {
+                // whoever went away meanwhile costs nothing more
+                if !answer.is_closed() {
+                    own.hashed.fetch_add(1, Ordering::Relaxed);
+                    let result = work(&own);
+                    drop(left);
+                    let _ = answer.send(result);
+                }
+            }
+        };
+        own.threads.send(Box::new(job)).map_err(|_| PasswordError::Lost)?;
+        answered.await.map_err(|_| PasswordError::Lost)
     }
 }
 

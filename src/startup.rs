@@ -19,7 +19,7 @@ use crate::policy::bundle::{Bundle, BundleError, Files};
 use crate::services::ceremonies::Ceremonies;
 use crate::services::error::ServiceError;
 use crate::services::events::Events;
-use crate::services::policies::bring_into_force;
+use crate::services::policies::{bring_into_force, follow_accepted};
 use crate::services::sequencer::Sequencer;
 use crate::services::sign_in::Activity;
 use crate::services::sign_in_sessions::watch_ended_sessions;
@@ -34,7 +34,7 @@ use std::io;
 use std::net::{SocketAddr, TcpListener};
 use std::path::Path;
 use std::sync::{Arc, RwLock};
-use std::time::{SystemTime, UNIX_EPOCH};
+use std::time::{Duration, SystemTime, UNIX_EPOCH};
 use tokio::sync::broadcast;
 use tokio::sync::mpsc::unbounded_channel;
 
@@ -77,6 +77,9 @@ pub enum StartError {
     #[error(transparent)]
     Media(#[from] MediaError),
 }
+
+/// How soon a running server learns that other policies were accepted at the command line.
+const FOLLOW_POLICIES: Duration = Duration::from_secs(2);
 
 /// The system's clock.
 pub struct SystemClock;
@@ -232,6 +235,7 @@ impl Application {
         let media_address = media.local_addr();
         recover_unfinished(&services).await;
         watch_ended_sessions(&services);
+        follow_accepted(&services, FOLLOW_POLICIES);
         let gateway = Arc::new(Gateway::start(Arc::clone(&services), media, events));
         let state = State { services: Arc::clone(&services), gateway: Arc::clone(&gateway) };
         let server = serve(state, listener, config.workers).map_err(|error| StartError::Io { what: "serving".to_owned(), error })?;

@@ -2,7 +2,7 @@
 // kept out of their consultation, and after leaving no device stays on.
 import assert from "node:assert/strict";
 import { after, before, test } from "node:test";
-import { api, attribute, call, clinicianJoins, hearsAndSees, launch, newConsultation, picture, profile, signIn, startServer, until } from "./harness.mjs";
+import { agreesToCare, api, attribute, call, clinicianJoins, hearsAndSees, launch, newConsultation, picture, profile, signIn, startServer, until } from "./harness.mjs";
 
 let server, browser, clinician, visit;
 before(async () => {
@@ -60,6 +60,7 @@ async function atDeviceCheck(theirs, name, prepare = async () => undefined) {
   await person.page.getByTestId("join-button").click();
   await person.page.getByTestId("name-input").fill(name);
   await person.page.getByTestId("continue").click();
+  await agreesToCare(person.page);
   await person.page.getByTestId("device-check").waitFor();
   return { ...person, link: json.link };
 }

@@ -118,14 +118,32 @@ export async function clinicianJoins(page, server, id) {
   await page.getByTestId("call").waitFor();
 }
 
-/** The patient goes from the link to the waiting room. */
-export async function patientToLobby(page, link, name = "Quillon") {
+/** From the link past the name to the first question. */
+export async function patientToConsent(page, link, name = "Quillon") {
   await page.goto(link);
   await page.getByTestId("join-button").click();
   await page.getByTestId("name-input").fill(name);
   await page.getByTestId("continue").click();
+}
+
+/** Agrees to care by video. */
+export async function agreesToCare(page) {
+  await page.getByTestId("consent-step").waitFor();
+  await page.getByTestId("consent-permit").click();
+}
+
+/** The patient goes from the link to the waiting room; an interpreter or an observer is asked nothing on the way. */
+export async function patientToLobby(page, link, name = "Quillon", { asked = true } = {}) {
+  await patientToConsent(page, link, name);
+  if (asked) await agreesToCare(page);
   await page.getByTestId("device-continue").click();
   await page.getByTestId("lobby").waitFor();
+}
+
+/** The clinician asks everyone for a recording with sound and picture, or with sound alone. */
+export async function asksToRecord(page, what = "both") {
+  await page.getByTestId("control-record").click();
+  await page.getByTestId(`ask-${what}`).click();
 }
 
 export const call = (page) => page.getByTestId("call").first();

@@ -4,7 +4,7 @@
 import assert from "node:assert/strict";
 import { createHmac } from "node:crypto";
 import { after, before, test } from "node:test";
-import { api, launch, newConsultation, patientToLobby, profile, signIn, startServer, until } from "./harness.mjs";
+import { agreesToCare, api, launch, newConsultation, patientToLobby, profile, signIn, startServer, until } from "./harness.mjs";
 import { everywhere, findings } from "./looks.mjs";
 
 let server, browser, administrator, nora, clinician, auditor;
@@ -312,6 +312,7 @@ step("a scheduler plans for a clinician; the patient gives a code and moves to a
   await guest.page.getByTestId("join-button").click();
   await guest.page.getByTestId("name-input").fill("Rosa");
   await guest.page.getByTestId("continue").click();
+  await agreesToCare(guest.page);
   await guest.page.getByTestId("device-continue").click();
   await guest.page.getByTestId("lobby").waitFor();
   await guest.page.getByTestId("move-away").click();

@@ -2,7 +2,7 @@
 // axe-core, nothing that scrolls sideways, one main heading, a title, a language and no complaint in the console.
 import assert from "node:assert/strict";
 import { after, before, test } from "node:test";
-import { api, attribute, call, clinicianJoins, launch, newConsultation, patientToLobby, profile, signIn, startServer, until } from "./harness.mjs";
+import { asksToRecord, api, attribute, call, clinicianJoins, launch, newConsultation, patientToLobby, profile, signIn, startServer, until } from "./harness.mjs";
 import { everywhere, findings } from "./looks.mjs";
 
 const SECRET = "A".repeat(43);
@@ -173,9 +173,18 @@ step("the way in: invitation, name, device check, waiting room", async () => {
     await page.getByTestId("continue").click();
     await page.locator("[aria-invalid=true]").waitFor();
   });
-  await both("device-check", async (page, language) => {
+  await both("consent-care", async (page, language) => {
     await page.getByTestId("name-input").fill(language === "es" ? "Inmaculada Fernández" : "Quillon Abernathy");
     await page.getByTestId("continue").click();
+    await page.getByTestId("consent-text").waitFor();
+  });
+  await both("consent-declined", async (page) => {
+    await page.getByTestId("consent-deny").click();
+    await page.getByTestId("declined").waitFor();
+  });
+  await both("device-check", async (page) => {
+    await page.getByTestId("declined-back").click();
+    await page.getByTestId("consent-permit").click();
     await page.locator("[data-testid=preview][data-camera=on][data-microphone=on]").waitFor();
   });
   await both("lobby", async (page) => {
@@ -209,7 +218,7 @@ step("the call: the clinician's side with people waiting, then everybody's with 
   for (const who of [clinician, spanish]) await who.page.getByTestId("control-camera").click();
   for (const who of [english, spanish]) await until("the connection", async () => (await attribute(who.page, "data-connection")) === "connected");
   await both("call");
-  for (const panel of ["chat", "people", "settings"]) {
+  for (const panel of ["chat", "people", "consents", "settings"]) {
     await both(`call-${panel}`, async (guest) => {
       await guest.setViewportSize({ width: 1440, height: 900 });
       await guest.getByTestId(`control-${panel}`).click();
@@ -232,7 +241,7 @@ step("the call: the clinician's side with people waiting, then everybody's with 
 
 step("the consent question, the recording and its end", async () => {
   const { page } = clinician;
-  await page.getByTestId("control-record").click();
+  await asksToRecord(page);
   await both("consent", (guest) => guest.getByTestId("consent-text").waitFor());
   for (const who of [english, spanish, clinician]) await who.page.getByTestId("consent-permit").click();
   const recording = async () => (await api(page, "GET", `/consultations/${visit}/recordings`)).json.recordings.at(-1);

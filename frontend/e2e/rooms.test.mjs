@@ -2,7 +2,7 @@
 import assert from "node:assert/strict";
 import { after, before, test } from "node:test";
 import { writeFileSync } from "node:fs";
-import { api, call, clinicianJoins, hearsAndSees, launch, newConsultation, parts, patientToLobby, picture, profile, read, signIn, startServer, until } from "./harness.mjs";
+import { asksToRecord, api, call, clinicianJoins, hearsAndSees, launch, newConsultation, parts, patientToLobby, picture, profile, read, signIn, startServer, until } from "./harness.mjs";
 
 let server, browser;
 before(async () => {
@@ -17,11 +17,21 @@ after(async () => {
 
 const recordingOf = async (page, visit) => (await api(page, "GET", `/consultations/${visit}/recordings`)).json.recordings.at(-1);
 
-async function guest(clinician, visit, role, name) {
+async function guest(clinician, visit, role, name, patient = null) {
   const made = await api(clinician.page, "POST", `/consultations/${visit}/invitations`, { role, name_hint: null });
   const person = await profile(browser, { viewport: { width: 800, height: 600 } });
-  await patientToLobby(person.page, made.json.link, name);
-  await clinician.page.getByTestId("waiting-notice").getByTestId(/admit-0$/).click();
+  await patientToLobby(person.page, made.json.link, name, { asked: role !== "interpreter" });
+  const admit = clinician.page.getByTestId("waiting-notice").getByTestId(/admit-0$/);
+  await admit.click();
+  if (role === "interpreter") {
+    // whether an interpreter may join is the patient's to say
+    await patient.page.locator('[data-testid="consent-dialog"][data-text="interpreter-presence"]').waitFor();
+    assert.equal(await person.page.getByTestId("call").count(), 0);
+    await picture(patient.page, "interpreter-question");
+    await patient.page.getByTestId("consent-permit").click();
+    await until("the answer", async () => (await patient.page.getByTestId("consent-dialog").count()) === 0);
+    await admit.click();
+  }
   await call(person.page).waitFor();
   return person;
 }
@@ -44,12 +54,12 @@ test("four people see and hear each other; a newcomer pauses the recording until
   const daughter = await guest(clinician, visit, "related_person", "Daughter");
   await hearsAndSees(daughter.page, "the daughter");
 
-  await clinician.page.getByTestId("control-record").click();
+  await asksToRecord(clinician.page);
   for (const { page } of [clinician, patient, daughter]) await permit(page);
   await until("the recording", async () => (await recordingState(patient.page)) === "active");
   await until("parts of three", () => parts(server).length >= 6);
 
-  const interpreter = await guest(clinician, visit, "interpreter", "Interpreter");
+  const interpreter = await guest(clinician, visit, "interpreter", "Interpreter", patient);
   await until("the pause", async () => (await recordingState(patient.page)) === "paused");
   const during = parts(server).map((path) => [path, read(path).length]);
   await Promise.all([clinician, patient, daughter, interpreter].map(({ page }, n) => hearsAndSees(page, `person ${n}`)));
@@ -87,7 +97,7 @@ test("a server killed while it records keeps what was sealed, closes it at the n
   await call(patient.page).waitFor();
   await hearsAndSees(patient.page, "the patient");
   const before = new Set(parts(server));
-  await clinician.page.getByTestId("control-record").click();
+  await asksToRecord(clinician.page);
   for (const { page } of [clinician, patient]) await permit(page);
   await until("the recording", async () => (await recordingState(patient.page)) === "active");
   const started = Date.parse((await recordingOf(clinician.page, visit)).started_at);

@@ -6,7 +6,7 @@ import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { after, before, test } from "node:test";
 import {
-  api, attribute, bedside, call, clinicianJoins, files, hearsAndSees, launch, newConsultation, parts, patientToLobby, picture, profile, read, signIn, startServer, until,
+  api, asksToRecord, attribute, bedside, call, clinicianJoins, files, hearsAndSees, launch, newConsultation, parts, patientToLobby, picture, profile, read, signIn, startServer, until,
 } from "./harness.mjs";
 
 let server, browser, clinician, patient, visit, link, decrypted;
@@ -127,7 +127,7 @@ step("a shared screen arrives", async () => {
 
 step("nothing is recorded before everyone permits, and a refusal leaves nothing behind", async () => {
   assert.deepEqual(parts(server), []);
-  await clinician.page.getByTestId("control-record").click();
+  await asksToRecord(clinician.page);
   await patient.page.getByTestId("consent-dialog").waitFor();
   assert.match(await patient.page.getByTestId("consent-text").innerText(), /You can say no/);
   await picture(patient.page, "consent");
@@ -140,7 +140,7 @@ step("nothing is recorded before everyone permits, and a refusal leaves nothing 
 });
 
 async function askAndPermit() {
-  await clinician.page.getByTestId("control-record").click();
+  await asksToRecord(clinician.page);
   await patient.page.getByTestId("consent-dialog").waitFor();
   await patient.page.getByTestId("consent-permit").click();
   assert.deepEqual(parts(server), [], "one yes is not enough");
@@ -186,6 +186,13 @@ step("ending for all releases camera and microphone and says goodbye", async () 
 step("the clinician plays the recording, side by side, with seeking", async () => {
   const { page } = clinician;
   const recording = await state(page);
+  assert.equal(recording.withdrawn, "keep_until_review");
+  const refused = await api(page, "POST", `/recordings/${recording.id}/playbacks`);
+  assert.deepEqual([refused.status, refused.json.code], [409, "CONSENT_WITHDRAWN"]);
+  const officer = await profile(browser);
+  await signIn(officer.page, server, "records");
+  assert.equal((await api(officer.page, "POST", `/recordings/${recording.id}/review`, { outcome: "keep" })).status, 204);
+  await officer.context.close();
   await page.goto(`${server.origin}/recordings/${recording.id}`);
   const videos = page.locator("video");
   await until("two pictures", async () => (await videos.count()) >= 2);
@@ -256,7 +263,9 @@ step("the auditor finds every step, is refused playback, verifies and exports; t
     assert.ok((await search(page, event)).length > 0, `${event} is missing`);
   }
   const decided = (await search(page, "consent.decided")).map((entry) => entry.detail);
-  assert.ok(decided.every((d) => d.text === "recording-audio-video" && d.version === "1" && /^[0-9a-f]{64}$/.test(d.digest)));
+  const words = new Set(decided.map((d) => `${d.text}/${d.version}`));
+  assert.deepEqual([...words].sort(), ["care-by-video/1", "recording-audio-video/2"]);
+  assert.ok(decided.every((d) => [d.digest, d.shown, d.signature].every((hash) => /^[0-9a-f]{64}$/.test(hash))));
   assert.deepEqual([...new Set(decided.map((d) => d.decision))].sort(), ["deny", "permit"]);
   const recording = (await search(page, "recording.sealed"))[0].entities.find((e) => e.kind === "recording").id;
   const refused = await api(page, "POST", `/recordings/${recording}/playbacks`);

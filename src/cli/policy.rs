@@ -24,7 +24,7 @@ pub enum Policy {
         /// The folder; without it the policies the program was built with.
         folder: Option<PathBuf>,
     },
-    /// Bring the policy files into force, on the record. A running server obeys them from its next start.
+    /// Bring the policy files into force, on the record. A running server obeys them within seconds.
     Accept {
         /// Where things are.
         #[command(flatten)]

@@ -154,6 +154,15 @@ impl KeyRing {
         Ok(unwrap(&kek, &WrappedKey::from_bytes(keys.content.clone()), &context(subject, "content", keys.version))?)
     }
 
+    /// A subject's evidence key: for consents and for personal values of the audit log, which outlive the content.
+    ///
+    /// # Errors
+    /// As [`KeyRing::content_key`].
+    pub fn evidence_key(&self, subject: &str, keys: &WrappedSubjectKeys) -> Result<SecretKey, KeyError> {
+        let kek = self.derive(keys.version, "key-encryption")?;
+        Ok(unwrap(&kek, &WrappedKey::from_bytes(keys.evidence.clone()), &context(subject, "evidence", keys.version))?)
+    }
+
     /// Seed of the log's signing key.
     ///
     /// # Errors

@@ -2,6 +2,7 @@
 //!
 //! Kept behind this small boundary so that a validated provider can take the place of the primitives (FIPS 140-3).
 
+pub mod browser_signature;
 pub mod digest;
 pub mod entropy;
 pub mod envelope;

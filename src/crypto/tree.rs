@@ -4,7 +4,11 @@
 
 use crate::crypto::signing::TreeHead;
 use std::collections::HashMap;
-use tlog_tiles::{Error, Hash, HashReader, record_hash, stored_hash_count, stored_hash_index, stored_hashes_for_record_hash, tree_hash};
+use std::sync::Mutex;
+use tlog_tiles::{
+    Error, Hash, HashReader, check_record, prove_record, record_hash, stored_hash_count, stored_hash_index, stored_hashes_for_record_hash,
+    tree_hash,
+};
 
 /// Hashes by their stored index, as many as are needed for what is asked.
 #[derive(Default)]
@@ -80,6 +84,43 @@ impl Frontier {
     }
 }
 
+/// Takes down which hashes a proof is made of, and gives none.
+struct Wishes(Mutex<Vec<u64>>);
+
+impl HashReader for Wishes {
+    fn read_hashes(&self, indexes: &[u64]) -> Result<Vec<Hash>, Error> {
+        self.0.lock().unwrap_or_else(std::sync::PoisonError::into_inner).extend(indexes);
+        Err(Error::IndexesNotInTree)
+    }
+}
+
+/// The stored indexes that the inclusion proof of leaf `index` in a tree of `size` leaves is made of.
+#[must_use]
+pub fn inclusion_needs(size: u64, index: u64) -> Vec<u64> {
+    let wishes = Wishes(Mutex::default());
+    // what comes of it is not the point
+    drop(prove_record(size, index, &wishes));
+    wishes.0.into_inner().unwrap_or_else(std::sync::PoisonError::into_inner)
+}
+
+/// The inclusion proof (RFC 6962, section 2.1.1) of leaf `index` in the tree of `size` leaves.
+///
+/// # Errors
+/// [`IncompleteTree`] if a hash is missing or the leaf is not in the tree.
+pub fn inclusion_proof(size: u64, index: u64, hashes: &Hashes) -> Result<Vec<[u8; 32]>, IncompleteTree> {
+    if index >= size {
+        return Err(IncompleteTree);
+    }
+    prove_record(size, index, hashes).map(|proof| proof.into_iter().map(|hash| hash.0).collect()).map_err(|_| IncompleteTree)
+}
+
+/// Whether a leaf is at its place in the tree that a head speaks of.
+#[must_use]
+pub fn is_included(proof: &[[u8; 32]], head: TreeHead, index: u64, leaf: [u8; 32]) -> bool {
+    let proof = proof.iter().map(|hash| Hash(*hash)).collect();
+    index < head.size && check_record(&proof, head.size, Hash(head.root), index, Hash(leaf)).is_ok()
+}
+
 /// The leaf hash of an entry's canonical bytes: SHA-256(0x00 ‖ bytes).
 #[must_use]
 pub fn leaf_hash(bytes: &[u8]) -> [u8; 32] {
@@ -135,5 +176,29 @@ mod tests {
             tree = Frontier::new(tree.size(), hashes);
             assert_eq!(hex(&tree.head().expect("head").root), root);
         }
+    }
+
+    #[test]
+    fn a_leaf_is_proved_at_its_place_and_nowhere_else() {
+        let mut tree = Frontier::new(0, Hashes::default());
+        let mut stored = Hashes::default();
+        let leaf = |n: u64| leaf_hash(&n.to_be_bytes());
+        for n in 0..13 {
+            for (index, hash) in tree.append(leaf(n)).expect("append") {
+                stored.insert(index, hash);
+            }
+        }
+        let head = tree.head().expect("head");
+        for n in 0..13 {
+            let mut needed = Hashes::default();
+            for index in inclusion_needs(13, n) {
+                needed.insert(index, stored.0[&index]);
+            }
+            let proof = inclusion_proof(13, n, &needed).expect("proof");
+            assert!(is_included(&proof, head, n, leaf(n)));
+            assert!(!is_included(&proof, head, n, leaf(n + 1)) && !is_included(&proof, head, (n + 1) % 13, leaf(n)));
+            assert!(!is_included(&proof[1..], head, n, leaf(n)));
+        }
+        assert!(inclusion_proof(13, 13, &stored).is_err() && inclusion_proof(13, 3, &Hashes::default()).is_err());
     }
 }

@@ -220,8 +220,16 @@ operations! {
     ManageParticipants = "manage_participants",
     /// Ask to record, stop a recording.
     RequestRecording = "request_recording",
-    /// Decide about a recording, or withdraw.
+    /// Decide about a consent text or a recording, or withdraw.
     DecideConsent = "decide_consent",
+    /// Read one's own decisions and take receipts of them.
+    ReadOwnConsents = "read_own_consents",
+    /// Read the registers of consents.
+    ReadConsents = "read_consents",
+    /// Take consents away as files.
+    ExportConsents = "export_consents",
+    /// Decide what becomes of a recording from which someone withdrew.
+    ReviewWithdrawal = "review_withdrawal" dangerous,
     /// Let media reach the recorder.
     StartRecording = "start_recording",
     /// See that recordings exist.

@@ -187,6 +187,8 @@ events! {
     DeviceMoved = "participant.device_moved", E, false;
     /// A link did not open.
     InvitationRefused = "invitation.refused", E, false;
+    /// A participant said who they are, and has yet to decide about what is required.
+    ParticipantIntroduced = "participant.introduced", U, false;
     /// A participant said who they are and came to the lobby.
     LobbyEntered = "participant.waiting", U, false;
     /// A join ticket was given out.
@@ -207,6 +209,18 @@ events! {
     ConsentDecided = "consent.decided", C, true;
     /// Someone withdrew.
     ConsentWithdrawn = "consent.withdrawn", U, true;
+    /// The clinician asked someone again who had declined.
+    ConsentAskedAgain = "consent.asked_again", E, false;
+    /// Someone read their own consents or took a receipt.
+    ReceiptRead = "consent.receipt_read", R, false;
+    /// A private link to someone's receipts was made.
+    ReceiptLinkMade = "consent.receipt_link_made", C, false;
+    /// A private link to receipts did not open.
+    ReceiptLinkRefused = "consent.receipt_link_refused", E, false;
+    /// A register of consents was read.
+    ConsentsRead = "consents.read", R, true;
+    /// Consents were exported.
+    ConsentsExported = "consents.exported", R, true;
     /// Media began to reach the recorder.
     RecordingStarted = "recording.started", U, true;
     /// A newcomer paused it.
@@ -217,6 +231,10 @@ events! {
     RecordingStopped = "recording.stopped", U, true;
     /// Its parts were closed and signed.
     RecordingSealed = "recording.sealed", U, true;
+    /// Its keys and its media were destroyed.
+    RecordingDestroyed = "recording.destroyed", D, true;
+    /// A records officer decided what becomes of a recording from which someone withdrew.
+    RecordingReviewed = "recording.reviewed", U, true;
     /// It could not be written.
     RecordingFailed = "recording.failed", U, true;
     /// Recordings were listed.

@@ -83,6 +83,8 @@ ids! {
     InvitationId,
     /// A consent decision.
     ConsentId,
+    /// A private link to someone's consent receipts.
+    ReceiptLinkId,
     /// A recording.
     RecordingId,
     /// One part of a recording: a track and a stretch of unchanged consent and keys.

@@ -13,4 +13,5 @@ pub mod patient;
 pub mod recording;
 pub mod retention;
 pub mod secret;
+pub mod statement;
 pub mod time;

@@ -53,6 +53,36 @@ impl State {
     }
 }
 
+/// What happens to what was recorded when someone withdraws who had permitted it.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, serde::Serialize, serde::Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum AfterWithdrawal {
+    /// It is kept and can be watched.
+    Keep,
+    /// Nobody watches it until a records officer has decided.
+    KeepUntilReview,
+    /// Its keys and its media are destroyed at once.
+    Destroy,
+}
+
+impl AfterWithdrawal {
+    /// The stable name, in storage, policies and on the wire.
+    #[must_use]
+    pub const fn as_str(self) -> &'static str {
+        match self {
+            Self::Keep => "keep",
+            Self::KeepUntilReview => "keep_until_review",
+            Self::Destroy => "destroy",
+        }
+    }
+
+    /// Reads the stable name.
+    #[must_use]
+    pub fn parse(text: &str) -> Option<Self> {
+        [Self::Keep, Self::KeepUntilReview, Self::Destroy].into_iter().find(|one| one.as_str() == text)
+    }
+}
+
 /// A recording's facts; what it holds is in its parts.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Recording {
@@ -80,4 +110,10 @@ pub struct Recording {
     pub policy_digest: String,
     /// Its class in the retention schedule.
     pub retention_class: String,
+    /// Name of the consent text that was asked.
+    pub text: String,
+    /// Its version when it was asked.
+    pub version: String,
+    /// What became of what was recorded, once someone has withdrawn.
+    pub withdrawn: Option<AfterWithdrawal>,
 }

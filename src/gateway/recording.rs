@@ -1,6 +1,7 @@
 //! One recording while it is being made: the recorder, and the taps that let media reach it.
 //!
-//! Invariant: taps are placed only with a [`ConsentedRoom`] and a grant in hand, on the participants that room names and no one else.
+//! Invariant: taps are placed only with a [`ConsentedRoom`] and a grant in hand, on the participants that room names and no one else, and
+//! let through only the kinds that each of them permits.
 
 use crate::domain::consent::ConsentedRoom;
 use crate::domain::id::{ParticipantId, RecordingId};
@@ -10,6 +11,7 @@ use crate::gateway::recorder::recovery::RecoveryError;
 use crate::gateway::recorder::{
     ContentKeyIssuer, MediaPacket, Outcome, Recorder, RecorderError, RecorderEvent, RecorderInput, RecorderSetup, Stretch, recovery,
 };
+use crate::media::Source;
 use crate::services::Services;
 use crate::services::recordings::{ClosedPart, RecordingGrant};
 use crate::storage::recording_files::{PartStore, PartStoreError};
@@ -112,9 +114,13 @@ impl Running {
     }
 
     fn tap(&mut self, media: &MediaPlane, room: &ConsentedRoom) {
-        for who in room.participants() {
-            let (input, who) = (self.input.clone(), *who);
-            media.record(PeerId(who.as_uuid()), Tap::into(move |packet| input.offer(packet_of(who, packet))));
+        for (who, kinds) in room.participants().filter(|(_, kinds)| !kinds.is_none()) {
+            let input = self.input.clone();
+            let permitted = move |source| match source {
+                Source::Microphone => kinds.audio,
+                Source::Camera | Source::Screen => kinds.video,
+            };
+            media.record(PeerId(who.as_uuid()), Tap::into(move |packet| permitted(packet.source) && input.offer(packet_of(who, packet))));
             self.tapped.push(who);
         }
     }

@@ -1,18 +1,21 @@
 //! One consultation's room: everything that decides who hears, sees or records whom.
 //!
 //! A pure state machine, `handle(event, now) -> Vec<Action>`: no I/O, no clock, no await. Invariants, held by property tests: a route leads
-//! only between two people in the call; media reaches a recorder only while everyone in the call has permitted; whoever withdraws, denies
-//! or newly arrives takes the recorder away in the same step.
+//! only between two people in the call; media reaches a recorder only while everyone in the call has decided and their decisions let it, and
+//! only of those kinds that its owner permits; whoever withdraws, decides anew or newly arrives takes the recorder away in the same step.
+//! Someone whose connection is lost is present until they are taken out.
 
-use crate::domain::consent::{ConsentedRoom, Decision};
+use crate::domain::consent::{ConsentedRoom, Kinds, OneRefusal};
 use crate::domain::id::{ConsultationId, ParticipantId, RecordingId};
 use crate::domain::participant::{Capabilities, Capability, Role};
+use crate::domain::recording::AfterWithdrawal;
 use crate::domain::time::Timestamp;
 use crate::gateway::signaling::{
-    Close, ConsultationState, LastRecording, Own, Person, RecordingDecision, RecordingState, Sending, Slot, Snapshot, decision_name,
+    Close, ConsultationState, DeclinedPerson, LastRecording, Own, Person, RecordingDecision, RecordingState, Sending, Slot, Snapshot,
+    WantedText,
 };
-use crate::services::events::Happened;
-use std::collections::BTreeMap;
+use crate::services::events::{Answer, Happened};
+use std::collections::{BTreeMap, BTreeSet};
 use std::time::Duration;
 
 /// How many others one person can receive.
@@ -146,7 +149,11 @@ struct Recording {
     by: ParticipantId,
     text: String,
     version: String,
-    decisions: BTreeMap<ParticipantId, Decision>,
+    /// Where it is not `version`: what those are asked whose words were replaced.
+    versions: BTreeMap<ParticipantId, String>,
+    kinds: Kinds,
+    rule: OneRefusal,
+    decided: BTreeMap<ParticipantId, Kinds>,
     started_at: Option<Timestamp>,
     phase: Phase,
 }
@@ -159,6 +166,8 @@ pub struct Room {
     people: BTreeMap<ParticipantId, Someone>,
     recording: Option<Recording>,
     last_recording: Option<LastRecording>,
+    wanted: BTreeMap<ParticipantId, BTreeSet<WantedText>>,
+    declined: BTreeMap<ParticipantId, DeclinedPerson>,
     over: bool,
 }
 
@@ -166,7 +175,16 @@ impl Room {
     /// An empty room.
     #[must_use]
     pub const fn new(id: ConsultationId, status: &'static str) -> Self {
-        Self { id, status, people: BTreeMap::new(), recording: None, last_recording: None, over: false }
+        Self {
+            id,
+            status,
+            people: BTreeMap::new(),
+            recording: None,
+            last_recording: None,
+            wanted: BTreeMap::new(),
+            declined: BTreeMap::new(),
+            over: false,
+        }
     }
 
     /// Whether nobody is in it any more.
@@ -219,7 +237,7 @@ impl Room {
             Event::RecordingGranted { room, started_at } => self.granted(&room, started_at, &mut actions),
             Event::RecordingFailed(id) => {
                 if self.recording.as_ref().is_some_and(|r| r.id == id) {
-                    self.finish("failed", None, "the recorder failed", &mut actions);
+                    self.finish("failed", None, "the recorder failed", None, &mut actions);
                 }
             }
             Event::Tick => {
@@ -240,6 +258,7 @@ impl Room {
 
     fn arrived(&mut self, who: ParticipantId, someone: Someone, actions: &mut Vec<Action>) {
         let at = someone.at;
+        self.declined.remove(&who);
         if let Some(person) = self.people.get_mut(&who) {
             person.lost_at = None;
             person.told = None;
@@ -261,19 +280,33 @@ impl Room {
         if let Some(person) = self.people.get_mut(&who) {
             person.at = At::Call;
         }
-        if let Some(recording) = &mut self.recording
-            && matches!(recording.phase, Phase::Starting(_) | Phase::Running)
-        {
-            // even someone who permitted before: a stretch is of the people it began with
-            if recording.phase == Phase::Running {
-                actions.push(Action::PauseRecording(recording.id, who));
-            }
-            recording.phase = Phase::Asking;
-        }
+        // even someone who permitted before: a stretch is of the people it began with
+        self.pause(who, actions);
         let everyone = self.in_call();
         for other in &everyone {
             self.seat(*other, &everyone, actions);
         }
+    }
+
+    /// Takes media away from the recorder because of someone; it goes on when everyone's decision lets it.
+    fn pause(&mut self, because_of: ParticipantId, actions: &mut Vec<Action>) {
+        let Some(recording) = &mut self.recording else { return };
+        if recording.phase == Phase::Running {
+            actions.push(Action::PauseRecording(recording.id, because_of));
+        }
+        if matches!(recording.phase, Phase::Starting(_) | Phase::Running) {
+            recording.phase = Phase::Asking;
+        }
+    }
+
+    /// What someone decided about the recording counts no more; they are asked, about another version of the text if there is one.
+    fn ask_anew(&mut self, who: ParticipantId, version: Option<String>, actions: &mut Vec<Action>) {
+        let Some(recording) = &mut self.recording else { return };
+        recording.decided.remove(&who);
+        if let Some(version) = version {
+            recording.versions.insert(who, version);
+        }
+        self.pause(who, actions);
     }
 
     /// Gives each of the others a slot, leaving everyone where they were.
@@ -299,15 +332,16 @@ impl Room {
 
     fn take_out(&mut self, who: ParticipantId, close: Close, actions: &mut Vec<Action>) {
         let Some(person) = self.people.remove(&who) else { return };
+        self.wanted.remove(&who);
+        let everyone = self.in_call();
+        if person.at == At::Call && (person.leads() || everyone.is_empty()) {
+            self.finish("stopped", Some(who), "the clinician left", None, actions);
+        }
         actions.push(Action::Close(who, close));
         if person.at == At::Call {
             actions.push(Action::Disconnect(who));
-            let everyone = self.in_call();
             for other in &everyone {
                 self.seat(*other, &everyone, actions);
-            }
-            if person.leads() || everyone.is_empty() {
-                self.finish("stopped", Some(who), "the clinician left", actions);
             }
         }
     }
@@ -317,7 +351,7 @@ impl Room {
             Happened::Status(status) => self.status = status,
             Happened::Ended => {
                 self.over = true;
-                self.finish("stopped", None, "the consultation ended", actions);
+                self.finish("stopped", None, "the consultation ended", None, actions);
                 for who in std::mem::take(&mut self.people).into_keys() {
                     actions.push(Action::Close(who, Close::Ended));
                     actions.push(Action::Disconnect(who));
@@ -330,15 +364,18 @@ impl Room {
             }
             Happened::TurnedAway(who) | Happened::Removed(who) => self.take_out(who, Close::Removed, actions),
             Happened::Left(who) => self.take_out(who, Close::Left, actions),
-            Happened::RecordingRequested { recording, by, text, version } => {
-                self.finish("stopped", None, "another recording was asked for", actions);
+            Happened::RecordingRequested { recording, by, text, version, kinds, rule } => {
+                self.finish("stopped", None, "another recording was asked for", None, actions);
                 self.last_recording = None;
                 self.recording = Some(Recording {
                     id: recording,
                     by,
                     text,
                     version,
-                    decisions: BTreeMap::new(),
+                    versions: BTreeMap::new(),
+                    kinds,
+                    rule,
+                    decided: BTreeMap::new(),
                     started_at: None,
                     phase: Phase::Asking,
                 });
@@ -349,44 +386,85 @@ impl Room {
                     actions.push(Action::CutRecording(recording));
                 }
             }
-            Happened::Decided { recording, participant, decision } => self.decided(recording, participant, decision, actions),
+            Happened::Decided { recording, participant, answer } => self.decided(recording, participant, answer, actions),
+            Happened::Reconsidering { recording, participant } | Happened::AskedAgain { recording, participant } => {
+                if self.recording.as_ref().is_some_and(|r| r.id == recording) {
+                    self.ask_anew(participant, None, actions);
+                }
+            }
+            Happened::TextChanged { recording, participant, version } => {
+                if self.recording.as_ref().is_some_and(|r| r.id == recording) {
+                    self.ask_anew(participant, Some(version), actions);
+                }
+            }
+            Happened::TextWanted { participant, text, version } => {
+                if self.is_in_call(participant) {
+                    self.wanted.entry(participant).or_default().insert(WantedText { text, version });
+                }
+            }
+            Happened::TextDecided { participant, text } => {
+                if let Some(wanted) = self.wanted.get_mut(&participant) {
+                    wanted.retain(|one| one.text != text);
+                }
+                self.declined.remove(&participant);
+            }
+            Happened::Declined { participant, name, role, withdrawn } => {
+                self.take_out(participant, Close::Left, actions);
+                self.declined.insert(participant, DeclinedPerson { id: participant, name, role, withdrawn });
+            }
             Happened::RecordingStopped { recording, by } => {
                 if self.recording.as_ref().is_some_and(|r| r.id == recording) {
-                    self.finish("stopped", by, "stopped by the clinician", actions);
+                    self.finish("stopped", by, "stopped by the clinician", None, actions);
                 }
             }
         }
     }
 
-    fn decided(&mut self, id: RecordingId, who: ParticipantId, decision: Decision, actions: &mut Vec<Action>) {
+    fn decided(&mut self, id: RecordingId, who: ParticipantId, answer: Answer, actions: &mut Vec<Action>) {
         let Some(recording) = self.recording.as_mut().filter(|r| r.id == id) else { return };
-        recording.decisions.insert(who, decision);
-        match decision {
-            Decision::Permit => {}
-            Decision::Deny => self.finish("refused", Some(who), "refused", actions),
-            Decision::Withdrawn => self.finish("withdrawn", Some(who), "withdrawn", actions),
+        match answer {
+            Answer::Withdrawn(kept) => self.finish("withdrawn", Some(who), "withdrawn", kept, actions),
+            Answer::Kinds(Kinds::NONE) if recording.rule == OneRefusal::StopsAll && recording.started_at.is_none() => {
+                self.finish("refused", Some(who), "refused", None, actions);
+            }
+            Answer::Kinds(kinds) => {
+                // one who is recorded and answers otherwise is recorded anew, as they say now
+                if recording.decided.insert(who, kinds) != Some(kinds) {
+                    self.pause(who, actions);
+                }
+            }
         }
     }
 
     /// Ends the recording, whatever phase it is in.
-    fn finish(&mut self, outcome: &'static str, by: Option<ParticipantId>, reason: &'static str, actions: &mut Vec<Action>) {
+    fn finish(
+        &mut self,
+        outcome: &'static str,
+        by: Option<ParticipantId>,
+        reason: &'static str,
+        kept: Option<AfterWithdrawal>,
+        actions: &mut Vec<Action>,
+    ) {
         let Some(recording) = self.recording.take() else { return };
         actions.push(Action::FinishRecording(recording.id, reason));
-        self.last_recording = Some(LastRecording { id: recording.id, outcome, by });
+        self.last_recording = Some(LastRecording { id: recording.id, outcome, by, kept });
     }
 
-    /// Asks to start as soon as everyone in the call permits.
+    fn consented(&self, recording: &Recording) -> Option<ConsentedRoom> {
+        ConsentedRoom::check(self.id, recording.id, &self.in_call(), &recording.decided, recording.rule)
+    }
+
+    /// Asks to start as soon as the decisions of everyone in the call let it.
     fn reconsider(&mut self, actions: &mut Vec<Action>) {
-        let present = self.in_call();
-        let Some(recording) = self.recording.as_mut().filter(|r| r.phase == Phase::Asking) else { return };
-        if let Some(room) = ConsentedRoom::check(self.id, recording.id, &present, &recording.decisions) {
+        let Some(recording) = self.recording.as_ref().filter(|r| r.phase == Phase::Asking) else { return };
+        let Some(room) = self.consented(recording) else { return };
+        if let Some(recording) = &mut self.recording {
             recording.phase = Phase::Starting(room.clone());
             actions.push(Action::StartRecording(room));
         }
     }
 
     fn granted(&mut self, granted: &ConsentedRoom, started_at: Timestamp, actions: &mut Vec<Action>) {
-        let present = self.in_call();
         let Some(recording) = self.recording.as_mut().filter(|r| r.id == granted.recording()) else { return };
         recording.started_at.get_or_insert(started_at);
         let Phase::Starting(asked) = &recording.phase else { return };
@@ -395,7 +473,9 @@ impl Room {
             return;
         }
         // people may have gone meanwhile: what counts is who is here now
-        match ConsentedRoom::check(self.id, recording.id, &present, &recording.decisions) {
+        let here = self.recording.as_ref().and_then(|recording| self.consented(recording));
+        let Some(recording) = &mut self.recording else { return };
+        match here {
             Some(room) if room == *granted => {
                 recording.phase = Phase::Running;
                 actions.push(Action::Record(room));
@@ -445,12 +525,14 @@ impl Room {
             },
             participants,
             slots: if inside { slots } else { Vec::new() },
-            recording: self.recording.as_ref().filter(|_| inside).map(|recording| self.recording_state(recording)),
+            recording: self.recording.as_ref().filter(|_| inside).map(|recording| self.recording_state(who, recording)),
             last_recording: self.last_recording.filter(|_| inside),
+            wanted: self.wanted.get(&who).filter(|_| inside).into_iter().flatten().cloned().collect(),
+            declined: if inside && own.admits() { self.declined.values().cloned().collect() } else { Vec::new() },
         })
     }
 
-    fn recording_state(&self, recording: &Recording) -> RecordingState {
+    fn recording_state(&self, to: ParticipantId, recording: &Recording) -> RecordingState {
         RecordingState {
             id: recording.id,
             state: match (&recording.phase, recording.started_at) {
@@ -461,14 +543,13 @@ impl Room {
             requested_by: recording.by,
             started_at: recording.started_at,
             text: recording.text.clone(),
-            version: recording.version.clone(),
+            text_changed: recording.versions.contains_key(&to),
+            version: recording.versions.get(&to).unwrap_or(&recording.version).clone(),
+            kinds: [("audio", recording.kinds.audio), ("video", recording.kinds.video)].iter().filter(|k| k.1).map(|k| k.0).collect(),
             decisions: self
                 .in_call()
                 .into_iter()
-                .map(|participant| RecordingDecision {
-                    participant,
-                    decision: decision_name(recording.decisions.get(&participant).copied()),
-                })
+                .map(|participant| RecordingDecision::of(participant, recording.decided.get(&participant).copied()))
                 .collect(),
         }
     }

@@ -1,8 +1,9 @@
 //! The messages of `docs/signaling-protocol.md`, version 1.
 
-use crate::domain::consent::Decision;
+use crate::domain::consent::Kinds;
 use crate::domain::id::{ConsultationId, ParticipantId, RecordingId};
 use crate::domain::participant::Role;
+use crate::domain::recording::AfterWithdrawal;
 use crate::domain::secret::Secret;
 use crate::domain::time::Timestamp;
 use serde::{Deserialize, Serialize};
@@ -125,6 +126,34 @@ pub struct Snapshot {
     /// How the last one ended.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub last_recording: Option<LastRecording>,
+    /// Texts the receiver is asked to decide about now, apart from the recording.
+    #[serde(skip_serializing_if = "Vec::is_empty")]
+    pub wanted: Vec<WantedText>,
+    /// Those who may not come in because they declined or withdrew what is required; for those who admit.
+    #[serde(skip_serializing_if = "Vec::is_empty")]
+    pub declined: Vec<DeclinedPerson>,
+}
+
+/// A consent text someone is asked to decide about.
+#[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord, Serialize)]
+pub struct WantedText {
+    /// Its name.
+    pub text: String,
+    /// Its version.
+    pub version: String,
+}
+
+/// Someone who declined what is required.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize)]
+pub struct DeclinedPerson {
+    /// Their id.
+    pub id: ParticipantId,
+    /// Their name.
+    pub name: String,
+    /// Their role.
+    pub role: Role,
+    /// Whether they had permitted it before.
+    pub withdrawn: bool,
 }
 
 /// The consultation.
@@ -193,8 +222,12 @@ pub struct RecordingState {
     pub started_at: Option<Timestamp>,
     /// The consent text.
     pub text: String,
-    /// Its version.
+    /// The version of it the receiver is to decide about, or decided about.
     pub version: String,
+    /// Whether the receiver is asked anew because the words they decided about were replaced.
+    pub text_changed: bool,
+    /// What it is asked for: `audio`, `video` or both.
+    pub kinds: Vec<&'static str>,
     /// Everyone in the call.
     pub decisions: Vec<RecordingDecision>,
 }
@@ -204,8 +237,12 @@ pub struct RecordingState {
 pub struct RecordingDecision {
     /// Who.
     pub participant: ParticipantId,
-    /// `pending`, `permit`, `deny` or `withdrawn`.
+    /// `pending`, `permit` or `deny`.
     pub decision: &'static str,
+    /// Whether they permit that their sound is recorded.
+    pub audio: bool,
+    /// Whether they permit that their picture is.
+    pub video: bool,
 }
 
 /// How a recording ended.
@@ -217,14 +254,20 @@ pub struct LastRecording {
     pub outcome: &'static str,
     /// Whose doing it was.
     pub by: Option<ParticipantId>,
+    /// What becomes of what was recorded, where someone withdrew: `keep`, `keep_until_review` or `destroy`.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub kept: Option<AfterWithdrawal>,
 }
 
-/// The name of a decision that may be missing.
-#[must_use]
-pub const fn decision_name(decision: Option<Decision>) -> &'static str {
-    match decision {
-        None => "pending",
-        Some(decision) => decision.as_str(),
+impl RecordingDecision {
+    /// What someone permits, or `None` while they have not decided.
+    #[must_use]
+    pub const fn of(participant: ParticipantId, decided: Option<Kinds>) -> Self {
+        match decided {
+            None => Self { participant, decision: "pending", audio: false, video: false },
+            Some(Kinds::NONE) => Self { participant, decision: "deny", audio: false, video: false },
+            Some(Kinds { audio, video }) => Self { participant, decision: "permit", audio, video },
+        }
     }
 }
 
@@ -335,6 +378,8 @@ mod tests {
             slots: vec![],
             recording: None,
             last_recording: None,
+            wanted: Vec::new(),
+            declined: Vec::new(),
         }));
         let shown = fixtures().into_iter().find(|f| f.message["type"] == "snapshot").expect("a snapshot").message;
         let ours = serde_json::to_value(&snapshot).expect("json");

@@ -2,6 +2,7 @@
 
 use crate::crypto::digest::sha256_hex;
 use crate::domain::access::ReadPolicies;
+use crate::domain::consent::Purpose;
 use crate::domain::time::Timestamp;
 use crate::http::problem::ProblemBody;
 use crate::http::{Answer, State, caller};
@@ -42,8 +43,13 @@ pub struct ConsentTextSummary {
     text: String,
     version: String,
     languages: Vec<String>,
-    purpose: String,
-    status: String,
+    /// The English heading.
+    title: String,
+    #[schema(value_type = Vec<String>)]
+    purposes: Vec<Purpose>,
+    required: bool,
+    /// `sample` or `adopted`.
+    status: &'static str,
 }
 
 /// The policies in force, file by file.
@@ -83,12 +89,14 @@ fn summaries(bundle: &Bundle) -> Vec<ConsentTextSummary> {
             text: text.text.clone(),
             version: text.version.clone(),
             languages: Vec::new(),
-            purpose: text.purpose.clone(),
-            status: text.status.clone(),
+            title: text.title.clone(),
+            purposes: text.purposes.clone(),
+            required: text.required,
+            status: bundle.status(text),
         });
         summary.languages.push(text.language.clone());
         if text.language == "en" {
-            summary.purpose.clone_from(&text.purpose);
+            summary.title.clone_from(&text.title);
         }
     }
     by_version.into_values().collect()

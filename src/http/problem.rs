@@ -159,6 +159,29 @@ impl From<ServiceError> for Problem {
             }
             ServiceError::ConsultationEnded => Self::new(S::GONE, "CONSULTATION_ENDED", "This consultation is over."),
             ServiceError::Conflict(detail) => Self::new(S::CONFLICT, "CONFLICT", detail),
+            ServiceError::ConsentIncomplete(name) => Self {
+                fields: vec![FieldError { name, message: "is missing" }],
+                ..Self::new(S::UNPROCESSABLE_ENTITY, "CONSENT_INCOMPLETE", format!("The consent is not complete: {name} is missing."))
+            },
+            ServiceError::ConsentSignature => Self::new(
+                S::UNPROCESSABLE_ENTITY,
+                "CONSENT_SIGNATURE",
+                "The signature of this decision does not hold. Nothing was recorded.",
+            ),
+            ServiceError::ConsentRequired(detail) => Self::new(S::CONFLICT, "CONSENT_REQUIRED", detail),
+            ServiceError::ConsentWithdrawn => Self::new(
+                S::CONFLICT,
+                "CONSENT_WITHDRAWN",
+                "Consent to this recording was withdrawn. Nobody watches it until a records officer has decided what becomes of it.",
+            ),
+            ServiceError::LegalHold => {
+                Self::new(S::CONFLICT, "LEGAL_HOLD", "A legal hold stands on this recording: it cannot be destroyed.")
+            }
+            ServiceError::NoticeRequired => Self::new(
+                S::CONFLICT,
+                "NOTICE_REQUIRED",
+                "42 CFR part 2 protects this record. It cannot leave without the redisclosure notice, which the clinic's policies do not have.",
+            ),
             ServiceError::ConsentMismatch => Self::new(
                 S::CONFLICT,
                 "CONSENT_MISMATCH",

@@ -1,16 +1,16 @@
 //! Recordings: asking for one, stopping it, and what there is.
 
-use crate::domain::access::{ListRecordings, ReadConsultation, RequestRecording};
+use crate::domain::access::{ListRecordings, ReadConsultation, RequestRecording, ReviewWithdrawal};
 use crate::domain::id::{ConsultationId, ParticipantId, RecordingId};
 use crate::domain::participant::Role;
-use crate::domain::recording::State as Standing;
+use crate::domain::recording::{AfterWithdrawal, State as Standing};
 use crate::domain::time::Timestamp;
 use crate::http::problem::ProblemBody;
 use crate::http::{Answer, State, caller};
 use crate::services::error::ServiceError;
 use crate::services::recordings::ListedRecording;
 use actix_web::{HttpRequest, HttpResponse, web};
-use serde::Serialize;
+use serde::{Deserialize, Serialize};
 use utoipa::ToSchema;
 
 /// Registers the routes.
@@ -19,7 +19,8 @@ pub fn routes(config: &mut web::ServiceConfig) {
         .service(web::resource("/consultations/{id}/recordings").route(web::get().to(of_consultation)).route(web::post().to(ask)))
         .service(web::resource("/recordings").route(web::get().to(list)))
         .service(web::resource("/recordings/{id}").route(web::get().to(read)))
-        .service(web::resource("/recordings/{id}/stop").route(web::post().to(stop)));
+        .service(web::resource("/recordings/{id}/stop").route(web::post().to(stop)))
+        .service(web::resource("/recordings/{id}/review").route(web::post().to(review)));
 }
 
 /// A recording.
@@ -42,6 +43,39 @@ pub struct RecordingView {
     participants: Vec<Recorded>,
     retention: Retained,
     policy_digest: String,
+    /// The consent text it was asked with.
+    text: String,
+    /// Its version.
+    version: String,
+    /// Where someone withdrew: `keep`, `keep_until_review` or `destroy`.
+    #[schema(value_type = Option<String>)]
+    withdrawn: Option<AfterWithdrawal>,
+}
+
+/// What to ask with.
+#[derive(Deserialize, ToSchema)]
+#[serde(deny_unknown_fields)]
+pub struct NewRecording {
+    /// Name of the consent text: what is asked for stands in it. `recording-audio-video` if not said.
+    text: Option<String>,
+}
+
+/// What becomes of a recording from which someone withdrew.
+#[derive(Deserialize, ToSchema)]
+#[serde(deny_unknown_fields)]
+pub struct NewReview {
+    /// `keep` or `destroy`.
+    outcome: ReviewOutcome,
+}
+
+/// The two ways a review can end.
+#[derive(Deserialize, ToSchema, PartialEq, Eq)]
+#[serde(rename_all = "snake_case")]
+pub enum ReviewOutcome {
+    /// It is kept and can be watched again.
+    Keep,
+    /// Its keys and media are destroyed.
+    Destroy,
 }
 
 /// Someone who decided about a recording.
@@ -83,19 +117,22 @@ impl From<ListedRecording> for RecordingView {
             participants: listed.participants.into_iter().map(|(id, role)| Recorded { id, role }).collect(),
             retention: Retained { class: r.retention_class, keep_days: listed.keep_days, due_at: listed.due_at },
             policy_digest: r.policy_digest,
+            text: r.text,
+            version: r.version,
+            withdrawn: r.withdrawn,
         }
     }
 }
 
 /// Ask everyone in the call for a recording.
-#[utoipa::path(post, path = "/api/v1/consultations/{id}/recordings", tag = "Recordings", params(("id" = String, Path)), responses((status = 201, body = RecordingView), (status = 403, body = ProblemBody), (status = 409, body = ProblemBody)))]
-pub async fn ask(request: HttpRequest, state: web::Data<State>, id: web::Path<ConsultationId>) -> Answer {
+#[utoipa::path(post, path = "/api/v1/consultations/{id}/recordings", tag = "Recordings", params(("id" = String, Path)), request_body = NewRecording, responses((status = 201, body = RecordingView), (status = 403, body = ProblemBody), (status = 409, body = ProblemBody)))]
+pub async fn ask(request: HttpRequest, state: web::Data<State>, id: web::Path<ConsultationId>, body: web::Json<NewRecording>) -> Answer {
     let caller = caller::anyone(&request, &state, *id).await?;
     let (permit, consultation) = state.services.permit_consultation::<RequestRecording>(&caller, *id).await?;
     if state.gateway.presence(*id).in_call == 0 {
         return Err(ServiceError::Conflict("Join the call before asking to record.").into());
     }
-    let recording = state.services.request_recording(&permit, &consultation).await?;
+    let recording = state.services.request_recording(&permit, &consultation, body.text.as_deref()).await?;
     let listed = ListedRecording { recording, participants: Vec::new(), keep_days: None, due_at: None };
     Ok(HttpResponse::Created().json(RecordingView::from(listed)))
 }
@@ -134,5 +171,14 @@ pub async fn stop(request: HttpRequest, state: web::Data<State>, id: web::Path<R
     let caller = caller::anyone(&request, &state, of).await?;
     let (permit, consultation) = state.services.permit_consultation::<RequestRecording>(&caller, of).await?;
     state.services.stop_recording(&permit, &consultation, *id).await?;
+    Ok(HttpResponse::NoContent().finish())
+}
+
+/// Decide what becomes of a recording from which someone withdrew.
+#[utoipa::path(post, path = "/api/v1/recordings/{id}/review", tag = "Recordings", params(("id" = String, Path)), request_body = NewReview, responses((status = 204), (status = 403, body = ProblemBody), (status = 409, body = ProblemBody)))]
+pub async fn review(request: HttpRequest, state: web::Data<State>, id: web::Path<RecordingId>, body: web::Json<NewReview>) -> Answer {
+    let (caller, _) = caller::staff(&request, &state).await?;
+    let (permit, _) = state.services.permit_recording::<ReviewWithdrawal>(&caller, *id).await?;
+    state.services.review_withdrawal(&permit, *id, body.outcome == ReviewOutcome::Destroy).await?;
     Ok(HttpResponse::NoContent().finish())
 }

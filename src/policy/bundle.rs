@@ -3,9 +3,11 @@
 //! Invariant: a bundle that parses is complete; one that does not is refused whole and the old one stays.
 
 use crate::crypto::digest::{hex, sha256, sha256_hex};
+use crate::domain::consent::Moment;
 use crate::domain::retention::Class;
 use crate::policy::access::AccessPolicies;
-use crate::policy::catalogue::{ConsentText, Notice};
+use crate::policy::catalogue::{self, ConsentText, Notice};
+use crate::policy::consent_rules::ConsentRules;
 use crate::policy::examples::{self, Difference, Example};
 use crate::policy::sign_in::SignInRules;
 use rust_embed::RustEmbed;
@@ -39,6 +41,12 @@ pub enum BundleError {
         path: String,
         /// What is wrong with it.
         reason: String,
+    },
+    /// A consent text that was accepted before was edited in place.
+    #[error("{path}: CONSENT_TEXT_IMMUTABLE: these words were accepted already; add a version instead of editing one")]
+    TextImmutable {
+        /// Which.
+        path: String,
     },
 }
 
@@ -118,6 +126,7 @@ pub struct Bundle {
     files: Files,
     access: AccessPolicies,
     consent_texts: Vec<ConsentText>,
+    consent_rules: ConsentRules,
     retention: Vec<Class>,
     notices: BTreeMap<String, Notice>,
     sign_in: SignInRules,
@@ -142,6 +151,7 @@ impl Bundle {
         let consent_texts = under("consent/")
             .map(|(path, text)| ConsentText::parse(path, text).map_err(|reason| invalid(path, reason)))
             .collect::<Result<Vec<_>, _>>()?;
+        catalogue::check_agreement(&consent_texts).map_err(|(path, reason)| invalid(&path, reason))?;
         let need = |path: &'static str| under(path).next().map(|(_, text)| text).ok_or_else(|| invalid(path, "is missing".to_owned()));
         let retention: Retention =
             toml::from_str(need("retention.toml")?).map_err(|e| invalid("retention.toml", e.message().to_owned()))?;
@@ -155,6 +165,11 @@ impl Bundle {
                 return Err(invalid(&text.path, format!("retention class {} is not in the schedule", text.retention_class)));
             }
         }
+        let consent_rules = ConsentRules::parse(need("consent.toml")?).map_err(|reason| invalid("consent.toml", reason))?;
+        let known = |name: &String| consent_texts.iter().any(|t| *name == format!("{}/{}", t.text, t.version));
+        if let Some(unknown) = consent_rules.adopted.iter().find(|name| !known(name)) {
+            return Err(invalid("consent.toml", format!("adopted names {unknown}, which is not in the catalogue")));
+        }
         let notices: BTreeMap<String, Notice> =
             toml::from_str(need("notice.toml")?).map_err(|e| invalid("notice.toml", e.message().to_owned()))?;
         if !notices.contains_key("en") {
@@ -165,7 +180,17 @@ impl Bundle {
             Some((path, text)) => examples::parse(text).map_err(|reason| invalid(path, reason))?,
             None => Vec::new(),
         };
-        Ok(Self { digest: files.digest(), examples, sign_in, access, consent_texts, retention: retention.class, notices, files })
+        Ok(Self {
+            digest: files.digest(),
+            examples,
+            sign_in,
+            access,
+            consent_texts,
+            consent_rules,
+            retention: retention.class,
+            notices,
+            files,
+        })
     }
 
     /// The bundle's digest.
@@ -203,7 +228,57 @@ impl Bundle {
     /// The newest version of a consent text.
     #[must_use]
     pub fn newest_version(&self, text: &str) -> Option<&str> {
-        self.consent_texts.iter().filter(|t| t.text == text).map(|t| t.version.as_str()).max_by_key(|v| v.parse::<u32>().unwrap_or(0))
+        self.consent_texts.iter().filter(|t| t.text == text).max_by_key(|t| t.number()).map(|t| t.version.as_str())
+    }
+
+    /// The newest version of every text that is shown at this moment, in English: its facts are those of every language.
+    pub fn texts_at(&self, moment: Moment) -> impl Iterator<Item = &ConsentText> {
+        self.consent_texts
+            .iter()
+            .filter(move |t| t.language == "en" && t.moment() == moment && self.newest_version(&t.text) == Some(t.version.as_str()))
+    }
+
+    /// The languages a version is there in.
+    #[must_use]
+    pub fn languages(&self, text: &str, version: &str) -> Vec<&str> {
+        self.consent_texts.iter().filter(|t| t.text == text && t.version == version).map(|t| t.language.as_str()).collect()
+    }
+
+    /// Whether a consent to this version still holds: no newer version says that people must be asked again.
+    #[must_use]
+    pub fn still_holds(&self, text: &str, version: &str) -> bool {
+        let Ok(given) = version.parse::<u32>() else { return false };
+        !self.consent_texts.iter().any(|t| t.text == text && t.number() > given && t.ask_again)
+    }
+
+    /// `sample` or `adopted`: what the clinic says of a version, or else what its head does.
+    #[must_use]
+    pub fn status(&self, text: &ConsentText) -> &'static str {
+        let own = self.consent_rules.adopted.contains(&format!("{}/{}", text.text, text.version));
+        if own || text.status == "adopted" { "adopted" } else { "sample" }
+    }
+
+    /// The newest versions that are still samples, as `text/version`.
+    #[must_use]
+    pub fn samples(&self) -> Vec<String> {
+        let newest = |t: &&ConsentText| t.language == "en" && self.newest_version(&t.text) == Some(t.version.as_str());
+        let samples = self.consent_texts.iter().filter(newest).filter(|t| self.status(t) == "sample");
+        samples.map(|t| format!("{}/{}", t.text, t.version)).collect()
+    }
+
+    /// The rules of consent.
+    #[must_use]
+    pub const fn consent_rules(&self) -> &ConsentRules {
+        &self.consent_rules
+    }
+
+    /// Refuses a bundle that edits a consent text which an accepted one holds, by path and digest of every text ever accepted.
+    ///
+    /// # Errors
+    /// [`BundleError::TextImmutable`] with the first such text.
+    pub fn check_unedited(&self, accepted: &BTreeMap<String, String>) -> Result<(), BundleError> {
+        let edited = |t: &&ConsentText| accepted.get(&t.path).is_some_and(|digest| *digest != t.digest);
+        self.consent_texts.iter().find(edited).map_or(Ok(()), |t| Err(BundleError::TextImmutable { path: t.path.clone() }))
     }
 
     /// The retention schedule.
@@ -257,8 +332,8 @@ mod tests {
     fn the_shipped_bundle_is_whole_and_its_digest_follows_every_byte() {
         let shipped = Bundle::check(Files::shipped().expect("text")).expect("valid");
         assert_eq!(shipped.digest(), Files::read(Path::new(concat!(env!("CARGO_MANIFEST_DIR"), "/policies"))).expect("readable").digest());
-        assert!(shipped.consent_text("recording-audio-video", "1", "es-MX").is_some_and(|t| t.language == "es"));
-        assert!(shipped.consent_text("recording-audio-video", "1", "fi").is_some_and(|t| t.language == "en"));
+        assert!(shipped.consent_text("recording-audio-video", "2", "es-MX").is_some_and(|t| t.language == "es"));
+        assert!(shipped.consent_text("recording-audio-video", "2", "fi").is_some_and(|t| t.language == "en"));
         let other = changed("notice.toml", Some(&format!("{}\n", shipped.files.0["notice.toml"]))).expect("valid");
         assert_ne!(other.digest(), shipped.digest());
     }
@@ -294,13 +369,78 @@ mod tests {
             ("notice.toml", Some("[es]\ntitle = \"\"\nparagraphs = []\nstored = []\nnot_stored = []\n")),
             ("access/clinician.cedar", Some("permit (principal, action == Bedside::Action::\"no_such\", resource);")),
             ("access/clinician.cedar", Some("permit (")),
-            ("consent/recording-audio-video/1/en.md", Some("no head")),
+            ("consent/recording-audio-video/2/en.md", Some("no head")),
+            ("consent.toml", None),
+            ("consent.toml", Some("adopted = []")),
             ("examples.toml", Some("[[example]]\nsays = \"x\"\nwho = \"king\"\ndoes = \"read_audit\"\nto = \"clinic\"\n")),
             ("sign-in.toml", None),
             ("sign-in.toml", Some("second_factor = []")),
         ] {
             let error = changed(path, text).err().expect("refused").to_string();
             assert!(error.starts_with(path), "{error}");
+        }
+    }
+
+    fn with_text(shipped: &Files, version: &str, language: &str, change: impl Fn(&str) -> String) -> Bundle {
+        let mut files = shipped.clone();
+        let original = &shipped.0[&format!("consent/care-by-video/1/{language}.md")];
+        files.0.insert(format!("consent/care-by-video/{version}/{language}.md"), change(original));
+        Bundle::check(files).expect("valid")
+    }
+
+    #[test]
+    fn an_accepted_text_is_never_edited_and_versions_live_side_by_side() {
+        let files = Files::shipped().expect("text");
+        let shipped = Bundle::check(files.clone()).expect("valid");
+        let accepted: BTreeMap<_, _> = shipped.consent_texts().iter().map(|t| (t.path.clone(), t.digest.clone())).collect();
+        assert!(shipped.check_unedited(&accepted).is_ok());
+        let edited = with_text(&files, "1", "fr", |text| text.replace("soignant", "médecin"));
+        let refused = edited.check_unedited(&accepted).expect_err("refused").to_string();
+        assert!(refused.starts_with("consent/care-by-video/1/fr.md: CONSENT_TEXT_IMMUTABLE"), "{refused}");
+        let newer = with_text(&files, "2", "en", |text| text.replace("status", "ask_again = true\nstatus"));
+        assert!(newer.check_unedited(&accepted).is_ok());
+        assert!(newer.consent_text("care-by-video", "1", "en").is_some() && newer.newest_version("care-by-video") == Some("2"));
+        assert!(!newer.still_holds("care-by-video", "1") && newer.still_holds("care-by-video", "2"));
+        let silent = with_text(&files, "2", "en", ToOwned::to_owned);
+        assert!(silent.still_holds("care-by-video", "1"), "the new one does not say that people are asked again");
+    }
+
+    #[test]
+    fn languages_of_one_version_that_disagree_are_refused() {
+        for (from, to) in [("required = true", "required = false"), ("end_of_consultation", "30 days"), ("\"patient\"", "\"interpreter\"")]
+        {
+            let mut files = Files::shipped().expect("text");
+            let path = "consent/care-by-video/1/de.md";
+            let other = files.0[path].replace(from, to);
+            files.0.insert(path.to_owned(), other);
+            let refused = Bundle::check(files).err().expect("refused").to_string();
+            assert!(refused.starts_with(path) && refused.contains("differ"), "{refused}");
+        }
+    }
+
+    #[test]
+    fn shipped_texts_are_there_in_five_languages_and_samples_until_adopted() {
+        let mut files = Files::shipped().expect("text");
+        let shipped = Bundle::check(files.clone()).expect("valid");
+        let names: Vec<_> = shipped.samples();
+        assert_eq!(names, ["care-by-video/1", "interpreter-presence/1", "recording-audio-video/2", "recording-audio/1"]);
+        for name in &names {
+            let (text, version) = name.split_once('/').expect("name");
+            assert_eq!(shipped.languages(text, version), ["ar", "de", "en", "es", "fr"], "{name}");
+        }
+        let rules = files.0["consent.toml"].replace("adopted = []", "adopted = [\"care-by-video/1\"]");
+        files.0.insert("consent.toml".to_owned(), rules.clone());
+        assert!(!Bundle::check(files.clone()).expect("valid").samples().contains(&"care-by-video/1".to_owned()));
+        files.0.insert("consent.toml".to_owned(), rules.replace("care-by-video/1", "no-such/1"));
+        assert!(Bundle::check(files).err().expect("refused").to_string().contains("no-such/1"));
+    }
+
+    #[test]
+    fn shipped_english_texts_read_below_grade_8() {
+        let shipped = Bundle::check(Files::shipped().expect("text")).expect("valid");
+        for text in shipped.consent_texts().iter().filter(|t| t.language == "en") {
+            let grade = crate::policy::reading_level::grade(&format!("## {}\n\n{}", text.title, text.body));
+            assert!(grade < 8.0, "{} reads at grade {grade:.1}", text.path);
         }
     }
 }

@@ -3,5 +3,7 @@
 pub mod access;
 pub mod bundle;
 pub mod catalogue;
+pub mod consent_rules;
 pub mod examples;
+pub mod reading_level;
 pub mod sign_in;

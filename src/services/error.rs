@@ -99,6 +99,24 @@ pub enum ServiceError {
     /// The state of things does not allow it.
     #[error("{0}")]
     Conflict(&'static str),
+    /// A consent lacks this element.
+    #[error("the consent lacks {0}")]
+    ConsentIncomplete(&'static str),
+    /// The signature of a consent does not hold.
+    #[error("the consent's signature does not hold")]
+    ConsentSignature,
+    /// Something that must be permitted first was not.
+    #[error("a consent is required: {0}")]
+    ConsentRequired(&'static str),
+    /// Consent to the recording was withdrawn, and nobody has reviewed it yet.
+    #[error("consent to the recording was withdrawn")]
+    ConsentWithdrawn,
+    /// A legal hold stands on it.
+    #[error("a legal hold stands on it")]
+    LegalHold,
+    /// The record needs a redisclosure notice, and the policies have none.
+    #[error("the redisclosure notice is missing")]
+    NoticeRequired,
     /// The consent does not fit the recording, or not the words in force.
     #[error("the consent does not fit")]
     ConsentMismatch,

@@ -1,8 +1,19 @@
 //! What happened that floors above must learn. Every subscriber gets every event, in order; none is ever dropped.
 
-use crate::domain::consent::Decision;
+use crate::domain::consent::{Kinds, OneRefusal};
 use crate::domain::id::{ConsultationId, ParticipantId, RecordingId};
+use crate::domain::participant::Role;
+use crate::domain::recording::AfterWithdrawal;
 use std::sync::{Mutex, PoisonError};
+
+/// What someone answered when asked about a recording.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Answer {
+    /// The kinds of media they permit of themself; none, if they said no.
+    Kinds(Kinds),
+    /// They permitted it before and no longer do; what becomes of what was recorded, if anything was.
+    Withdrawn(Option<AfterWithdrawal>),
+}
 
 /// Something that happened in a consultation.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -29,6 +40,60 @@ pub enum Happened {
         text: String,
         /// Its version.
         version: String,
+        /// The kinds of media it is asked for.
+        kinds: Kinds,
+        /// What one refusal means for it.
+        rule: OneRefusal,
+    },
+    /// Someone is about to answer anew about a recording they had permitted: their former answer counts no more.
+    Reconsidering {
+        /// The recording.
+        recording: RecordingId,
+        /// Who.
+        participant: ParticipantId,
+    },
+    /// The words someone permitted a recording by were replaced by others that ask again: their answer counts no more.
+    TextChanged {
+        /// The recording.
+        recording: RecordingId,
+        /// Who.
+        participant: ParticipantId,
+        /// The version they are to decide about.
+        version: String,
+    },
+    /// The clinician asks someone again about a recording they declined.
+    AskedAgain {
+        /// The recording.
+        recording: RecordingId,
+        /// Whom.
+        participant: ParticipantId,
+    },
+    /// Someone may not come in, because they declined or withdrew what is required.
+    Declined {
+        /// Who.
+        participant: ParticipantId,
+        /// Their name.
+        name: String,
+        /// Their role.
+        role: Role,
+        /// Whether they had permitted it before.
+        withdrawn: bool,
+    },
+    /// Someone in the call is to decide about a text that is not about a recording.
+    TextWanted {
+        /// Who.
+        participant: ParticipantId,
+        /// The text.
+        text: String,
+        /// Its version.
+        version: String,
+    },
+    /// They did, or someone decided about one before the lobby.
+    TextDecided {
+        /// Who.
+        participant: ParticipantId,
+        /// The text.
+        text: String,
     },
     /// Someone is about to end a recording: media must not reach the recorder from now on. What follows is committed after this.
     RecordingCut {
@@ -42,7 +107,7 @@ pub enum Happened {
         /// Who.
         participant: ParticipantId,
         /// What.
-        decision: Decision,
+        answer: Answer,
     },
     /// The clinician stopped a recording.
     RecordingStopped {

@@ -4,6 +4,7 @@ use crate::crypto::envelope::{open_value, seal_value};
 use crate::crypto::token;
 use crate::domain::access::{Actor, Caller, JoinConsultation, ManageParticipants, Permit, ReadConsultation};
 use crate::domain::audit::{Event, Outcome};
+use crate::domain::consent::Decision;
 use crate::domain::consultation::{Consultation, State};
 use crate::domain::id::{ConsultationId, ParticipantId};
 use crate::domain::participant::{Capability, Place, Role, is_valid_name};
@@ -123,13 +124,17 @@ impl Services {
         if participant.account.is_some() {
             return Err(ServiceError::Conflict("Staff join under the name of their account."));
         }
-        let place = if participant.place == Place::InCall { Place::InCall } else { Place::Lobby };
+        let place = match participant.place {
+            Place::InCall => Place::InCall,
+            _ if self.may_enter(tx.tx(), &participant).await? => Place::Lobby,
+            _ => Place::Invited,
+        };
         let key = self.content_key(tx.tx(), consultation.patient).await?;
         let sealed = seal_value(&key, name.as_bytes(), name_context(participant.id).as_bytes(), self.entropy.as_ref())?;
         participants::set_name(tx.tx(), participant.id, &sealed, language, place).await?;
         let practitioner = self.display_name(tx.tx(), consultation.practitioner).await?;
-        let entry =
-            self.entry(Event::LobbyEntered, permit.caller())?.about("participant", participant.id).about("consultation", consultation.id);
+        let event = if place == Place::Invited { Event::ParticipantIntroduced } else { Event::LobbyEntered };
+        let entry = self.entry(event, permit.caller())?.about("participant", participant.id).about("consultation", consultation.id);
         self.commit(tx, entry).await?;
         let participant = Participant { place, sealed_name: Some(sealed), language: language.to_owned(), ..participant };
         Ok((OpenParticipant { participant, name: Some(name.to_owned()) }, practitioner))
@@ -183,6 +188,9 @@ impl Services {
         };
         if participant.account.is_none() && participant.sealed_name.is_none() {
             return Err(ServiceError::Conflict("Give a name before joining."));
+        }
+        if !self.may_enter(tx.tx(), &participant).await? {
+            return Err(ServiceError::ConsentRequired("Decide about care by video first: without it there is no video call."));
         }
         // someone who left comes back to where they were allowed to be
         match (participant.place, participant.account) {
@@ -260,6 +268,23 @@ impl Services {
             }
             _ => return Err(ServiceError::Conflict("The participant is not where this can be done.")),
         };
+        if verdict == Verdict::Admit && participant.role == Role::Interpreter {
+            let asked = self.ask_before_interpreter(tx.tx(), consultation).await?;
+            if !asked.is_empty() {
+                let declined = asked.iter().any(|(_, _, decision)| *decision == Some(Decision::Deny));
+                for (who, text, decision) in asked {
+                    if decision != Some(Decision::Deny) {
+                        let happened = Happened::TextWanted { participant: who, text: text.text, version: text.version };
+                        self.events.publish(consultation.id, happened);
+                    }
+                }
+                return Err(ServiceError::ConsentRequired(if declined {
+                    "The patient has said no to an interpreter."
+                } else {
+                    "The patient is being asked whether an interpreter may join. Let them in once the patient has agreed."
+                }));
+            }
+        }
         if verdict == Verdict::Admit {
             let all = participants::of_consultation(tx.tx(), consultation.id).await?;
             if all.iter().filter(|p| p.place == Place::InCall).count() >= MOST_IN_CALL {

@@ -7,7 +7,7 @@ use crate::domain::access::{Caller, Permit, PlayRecording};
 use crate::domain::audit::{Event, Outcome};
 use crate::domain::id::{ParticipantId, PlaybackId};
 use crate::domain::participant::Role;
-use crate::domain::recording::{Recording, State};
+use crate::domain::recording::{AfterWithdrawal, Recording, State};
 use crate::domain::time::Timestamp;
 use crate::media::presentation::{ChunkLayout, ChunkRef, Medium, PartLayout, Presentation, ReadError, VideoLayout};
 use crate::media::{Dimensions, Source};
@@ -82,6 +82,7 @@ impl Services {
     /// # Errors
     /// [`ServiceError::Conflict`] until it is sealed; [`ServiceError::KeyDestroyed`]; [`ServiceError::Integrity`], audited.
     pub async fn start_playback(&self, permit: &Permit<PlayRecording>, recording: Recording) -> Result<Viewing, ServiceError> {
+        watchable(&recording)?;
         if recording.state != State::Sealed {
             return Err(ServiceError::Conflict("The recording is not complete yet."));
         }
@@ -135,6 +136,7 @@ impl Services {
         let (_, _) = self.permit_recording::<PlayRecording>(caller, playback.recording).await?;
         let mut read = self.database.read().await?;
         let recording = recordings::lookup(read.tx(), playback.recording).await?.ok_or(ServiceError::NotFound("recording"))?;
+        watchable(&recording)?;
         let content = self.content_key(read.tx(), recording.patient).await?;
         let parts = self.verified_parts(caller, &recording, recordings::parts(read.tx(), recording.id).await?).await?;
         let (who, source) = arrangement(&parts).into_iter().nth(index).ok_or(ServiceError::NotFound("presentation"))?;
@@ -190,6 +192,15 @@ impl Services {
             verified.push(part);
         }
         Ok(verified)
+    }
+}
+
+/// Nobody watches what was destroyed, or what waits for a review because someone withdrew.
+fn watchable(recording: &Recording) -> Result<(), ServiceError> {
+    match (recording.state, recording.withdrawn) {
+        (State::Destroyed, _) => Err(ServiceError::KeyDestroyed),
+        (_, Some(AfterWithdrawal::KeepUntilReview)) => Err(ServiceError::ConsentWithdrawn),
+        _ => Ok(()),
     }
 }
 

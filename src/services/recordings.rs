@@ -7,22 +7,23 @@ use crate::crypto::digest::sha256;
 use crate::crypto::envelope::SecretKey;
 use crate::crypto::recording_stream::manifest::{Manifest, PartHeader};
 use crate::domain::access::{
-    AccountRole, Actor, Caller, ListRecordings, Permit, ReadConsultation, RequestRecording, Resource, StartRecording,
+    AccountRole, Actor, Caller, ListRecordings, Permit, ReadConsultation, RequestRecording, Resource, ReviewWithdrawal, StartRecording,
 };
 use crate::domain::audit::{Event, Outcome};
-use crate::domain::consent::{ConsentedRoom, Decision};
+use crate::domain::consent::{ConsentedRoom, Decision, Kinds, Moment, OneRefusal};
 use crate::domain::consultation::{Consultation, State as ConsultationState};
 use crate::domain::id::{PartId, ParticipantId, RecordingId};
 use crate::domain::participant::Place;
-use crate::domain::recording::{Recording, State};
+use crate::domain::recording::{AfterWithdrawal, Recording, State};
 use crate::domain::time::Timestamp;
 use crate::services::Services;
-use crate::services::consents::RECORDING_TEXT;
 use crate::services::error::ServiceError;
 use crate::services::events::Happened;
 use crate::storage::recordings::{self, StoredPart};
 use crate::storage::{consultations, participants};
 
+/// The consent text of a recording with sound and picture.
+pub const RECORDING_TEXT: &str = "recording-audio-video";
 /// What manifests are signed for.
 pub(crate) const MANIFEST_PURPOSE: &str = "recording-manifest";
 
@@ -69,8 +70,13 @@ impl Services {
         &self,
         permit: &Permit<RequestRecording>,
         consultation: &Consultation,
+        text: Option<&str>,
     ) -> Result<Recording, ServiceError> {
-        let text = self.consent_text(RECORDING_TEXT, None, "en")?;
+        let text = self.consent_text(text.unwrap_or(RECORDING_TEXT), None, "en")?;
+        if text.moment() != Moment::Recording {
+            return Err(ServiceError::NotFound("consent text"));
+        }
+        let rule = self.policy().bundle.consent_rules().one_refusal;
         let mut tx = self.database.begin().await?;
         let current = consultations::lookup(tx.tx(), consultation.id).await?.ok_or(ServiceError::NotFound("consultation"))?;
         if !matches!(current.state, ConsultationState::InProgress { .. }) {
@@ -94,12 +100,22 @@ impl Services {
             bytes: 0,
             policy_digest: permit.policy_digest().to_owned(),
             retention_class: text.retention_class,
+            text: text.text.clone(),
+            version: text.version.clone(),
+            withdrawn: None,
         };
         recordings::insert(tx.tx(), &recording).await?;
         let entry =
             self.entry(Event::RecordingRequested, permit.caller())?.about("recording", recording.id).about("consultation", consultation.id);
         let entry = entry.with("text", text.text.as_str()).with("version", text.version.as_str());
-        let happened = Happened::RecordingRequested { recording: recording.id, by: by.id, text: text.text, version: text.version };
+        let happened = Happened::RecordingRequested {
+            recording: recording.id,
+            by: by.id,
+            kinds: Kinds::of(&text.purposes),
+            rule,
+            text: text.text,
+            version: text.version,
+        };
         self.commit_telling(tx, vec![entry], consultation.id, happened).await?;
         Ok(recording)
     }
@@ -140,8 +156,16 @@ impl Services {
         let mut tx = self.database.begin().await?;
         let recording = recordings::lookup(tx.tx(), room.recording()).await?.ok_or(ServiceError::NotFound("recording"))?;
         let decisions = self.decisions(tx.tx(), room.recording()).await?;
-        let permits = |who: &ParticipantId| decisions.get(who).is_some_and(|c| c.decision == Decision::Permit);
-        let all_consented = room.participants().iter().all(permits) && recording.consultation == room.consultation();
+        let bundle = self.policy().bundle;
+        // what the room believes of everyone is what they signed last, to words that still hold
+        let fits = |(who, kinds): (ParticipantId, Kinds)| {
+            decisions.get(&who).is_some_and(|c| match c.decision {
+                Decision::Permit => Kinds::of(&c.permitted) == kinds && self.is_valid(&bundle, c),
+                Decision::Deny => kinds.is_none() && bundle.consent_rules().one_refusal == OneRefusal::LeavesOutThePerson,
+                Decision::Withdrawn => false,
+            })
+        };
+        let all_consented = room.participants().all(fits) && recording.consultation == room.consultation();
         let caller = Caller::system();
         let resource = Resource::Recording {
             id: recording.id,
@@ -159,9 +183,8 @@ impl Services {
         let permit = crate::domain::access::authorize::<StartRecording>(self.policy().bundle.as_ref(), &caller, resource)?;
         let consents: Vec<String> = room
             .participants()
-            .iter()
-            .filter_map(|who| decisions.get(who))
-            .map(|c| format!("{} {} {}\n", c.participant, c.id, c.shown.digest))
+            .filter_map(|(who, kinds)| decisions.get(&who).map(|c| (c, kinds)))
+            .map(|(c, kinds)| format!("{} {} {} {}\n", c.participant, c.id, c.shown.digest, kinds.as_str()))
             .collect();
         let consent_set = sha256(&consents.iter().map(String::as_bytes).collect::<Vec<_>>());
         let sealed =
@@ -172,10 +195,12 @@ impl Services {
         let event = if recording.started_at.is_some() { Event::RecordingResumed } else { Event::RecordingStarted };
         recordings::update(tx.tx(), &Recording { state: State::Active, started_at: Some(started_at), ..recording.clone() }).await?;
         let mut entry = self.entry(event, &caller)?.about("recording", recording.id).about("consultation", consultation.id);
-        for who in room.participants() {
+        let mut kinds = serde_json::Map::new();
+        for (who, permitted) in room.participants() {
             entry = entry.about("participant", who);
+            kinds.insert(who.to_string(), permitted.as_str().into());
         }
-        self.commit(tx, entry.with("consent_set", crate::crypto::digest::hex(&consent_set))).await?;
+        self.commit(tx, entry.with("kinds", kinds).with("consent_set", crate::crypto::digest::hex(&consent_set))).await?;
         let policy = sha256(&[permit.policy_digest().as_bytes()]);
         Ok(RecordingGrant { content_key, key_version: sealed.version, consent_set, policy, started_at })
     }
@@ -217,8 +242,9 @@ impl Services {
         if failed {
             entries.push(about(Event::RecordingFailed)?.ended(Outcome::Failure).with("reason", reason));
         }
+        let destroys = recording.withdrawn == Some(AfterWithdrawal::Destroy);
         let (mut bytes, mut end_ms, mut sealed) = (0_u64, 0_u64, 0_usize);
-        for part in parts.iter().filter(|part| !part.manifest.chunks.is_empty()) {
+        for part in parts.iter().filter(|_| !destroys).filter(|part| !part.manifest.chunks.is_empty()) {
             let manifest = part.manifest.to_bytes();
             let signature = self.signer.sign(MANIFEST_PURPOSE, &manifest);
             let identity = &part.manifest.identity;
@@ -235,7 +261,11 @@ impl Services {
             };
             recordings::insert_part(tx.tx(), id, &stored).await?;
         }
-        let state = if recording.started_at.is_none() { State::Refused } else { State::Sealed };
+        let state = match recording.started_at {
+            None => State::Refused,
+            Some(_) if destroys => State::Destroyed,
+            Some(_) => State::Sealed,
+        };
         let done = Recording {
             state,
             stopped_at: recording.stopped_at.or(Some(now)),
@@ -248,10 +278,48 @@ impl Services {
             entries
                 .push(about(Event::RecordingSealed)?.with("parts", sealed).with("duration_ms", done.duration_ms).with("bytes", done.bytes));
         }
+        if state == State::Destroyed {
+            entries.push(self.destroyed(&caller, &recording, "consent was withdrawn")?);
+        }
         if entries.is_empty() {
             return Ok(());
         }
-        self.commit_all(tx, &entries).await
+        self.commit_all(tx, &entries).await?;
+        if state == State::Destroyed {
+            self.remove_media(id).await;
+        }
+        Ok(())
+    }
+
+    /// A records officer decides what becomes of a recording from which someone withdrew: it is kept, or it is destroyed.
+    ///
+    /// # Errors
+    /// [`ServiceError::Conflict`] if nothing waits for a review; [`ServiceError::LegalHold`].
+    pub async fn review_withdrawal(&self, permit: &Permit<ReviewWithdrawal>, id: RecordingId, destroy: bool) -> Result<(), ServiceError> {
+        let mut tx = self.database.begin().await?;
+        let recording = recordings::lookup(tx.tx(), id).await?.ok_or(ServiceError::NotFound("recording"))?;
+        if recording.withdrawn != Some(AfterWithdrawal::KeepUntilReview) || recording.state != State::Sealed {
+            return Err(ServiceError::Conflict("Nothing of this recording waits for a review."));
+        }
+        let outcome = if destroy { AfterWithdrawal::Destroy } else { AfterWithdrawal::Keep };
+        let mut changed = Recording { withdrawn: Some(outcome), ..recording.clone() };
+        let reviewed = self.entry(Event::RecordingReviewed, permit.caller())?.about("recording", id);
+        let mut entries = vec![reviewed.about("consultation", recording.consultation).with("outcome", outcome.as_str())];
+        if destroy {
+            if crate::storage::custody::is_held(tx.tx(), id).await? {
+                return Err(ServiceError::LegalHold);
+            }
+            changed.state = State::Destroyed;
+            changed.bytes = 0;
+            recordings::shred_parts(tx.tx(), id).await?;
+            entries.push(self.destroyed(permit.caller(), &recording, "a review after a withdrawal")?);
+        }
+        recordings::update(tx.tx(), &changed).await?;
+        self.commit_all(tx, &entries).await?;
+        if destroy {
+            self.remove_media(id).await;
+        }
+        Ok(())
     }
 
     /// The consultation a recording belongs to, for asking the permit to decide about it.

@@ -107,6 +107,12 @@ pub trait PartStore: Send + Sync {
     /// # Errors
     /// See [`PartStoreError`].
     fn parts(&self, recording: RecordingId) -> Result<Vec<PartId>, PartStoreError>;
+
+    /// Removes every part of a recording. What cannot be opened any more because its keys are gone is not worth its space.
+    ///
+    /// # Errors
+    /// See [`PartStoreError`].
+    fn remove(&self, recording: RecordingId) -> Result<(), PartStoreError>;
 }
 
 /// Parts as files under one folder.
@@ -199,6 +205,13 @@ impl PartStore for RecordingFiles {
         }
         parts.sort();
         Ok(parts)
+    }
+
+    fn remove(&self, recording: RecordingId) -> Result<(), PartStoreError> {
+        match fs::remove_dir_all(self.recording_folder(recording)) {
+            Err(error) if error.kind() != io::ErrorKind::NotFound => Err(error.into()),
+            _ => Ok(()),
+        }
     }
 }
 

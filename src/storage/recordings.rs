@@ -1,14 +1,14 @@
 //! Recordings, their parts' signed manifests, and who may be watching one.
 
 use crate::domain::id::{AccountId, ConsultationId, PartId, ParticipantId, PlaybackId, RecordingId};
-use crate::domain::recording::{Recording, State};
+use crate::domain::recording::{AfterWithdrawal, Recording, State};
 use crate::domain::time::Timestamp;
 use crate::storage::database::{Tx, execute, fetch_all, fetch_optional};
 use crate::storage::error::StorageError;
 use crate::storage::row::{At, maybe_time, time};
 
-const INSERT: &str = "INSERT INTO recordings (id, consultation_id, patient_id, requested_by, state, requested_at, duration_ms, bytes, policy_digest, retention_class)
-    VALUES ($1, $2, $3, $4, $5, $6, 0, 0, $7, $8)";
+const INSERT: &str = "INSERT INTO recordings (id, consultation_id, patient_id, requested_by, state, requested_at, duration_ms, bytes, policy_digest, retention_class,
+    text, version) VALUES ($1, $2, $3, $4, $5, $6, 0, 0, $7, $8, $9, $10)";
 const LOOKUP: &str = "SELECT * FROM recordings WHERE id = $1";
 const OPEN_OF_CONSULTATION: &str = "SELECT * FROM recordings WHERE consultation_id = $1 AND state IN ('requested', 'active', 'paused')";
 const OF_CONSULTATION: &str = "SELECT * FROM recordings WHERE consultation_id = $1 ORDER BY requested_at, id";
@@ -16,7 +16,9 @@ const OF_PRACTITIONER: &str = "SELECT r.* FROM recordings r JOIN consultations c
     ORDER BY r.requested_at DESC, r.id DESC LIMIT 500";
 const ALL: &str = "SELECT * FROM recordings ORDER BY requested_at DESC, id DESC LIMIT 500";
 const UNFINISHED: &str = "SELECT * FROM recordings WHERE state IN ('requested', 'active', 'paused', 'stopped') ORDER BY requested_at, id";
-const UPDATE: &str = "UPDATE recordings SET state = $2, started_at = $3, stopped_at = $4, duration_ms = $5, bytes = $6 WHERE id = $1";
+const UPDATE: &str =
+    "UPDATE recordings SET state = $2, started_at = $3, stopped_at = $4, duration_ms = $5, bytes = $6, withdrawn = $7 WHERE id = $1";
+const SHRED_PARTS: &str = "UPDATE recording_parts SET header = $2 WHERE recording_id = $1";
 const INSERT_PART: &str = "INSERT INTO recording_parts (id, recording_id, participant_id, source, header, manifest, signature) VALUES ($1, $2, $3, $4, $5, $6, $7)";
 const PARTS: &str = "SELECT * FROM recording_parts WHERE recording_id = $1 ORDER BY id";
 const INSERT_PLAYBACK: &str = "INSERT INTO playbacks (id, recording_id, account_id, created_at, expires_at) VALUES ($1, $2, $3, $4, $5)";
@@ -24,6 +26,7 @@ const PLAYBACK: &str = "SELECT recording_id, account_id, expires_at FROM playbac
 
 /// Every statement, for the test that prepares them on both engines.
 pub const STATEMENTS: &[&str] = &[
+    SHRED_PARTS,
     INSERT,
     LOOKUP,
     OPEN_OF_CONSULTATION,
@@ -52,6 +55,9 @@ struct Row {
     bytes: i64,
     policy_digest: String,
     retention_class: String,
+    text: String,
+    version: String,
+    withdrawn: Option<String>,
 }
 
 impl TryFrom<Row> for Recording {
@@ -71,6 +77,9 @@ impl TryFrom<Row> for Recording {
             bytes: row.bytes,
             policy_digest: row.policy_digest,
             retention_class: row.retention_class,
+            withdrawn: row.withdrawn.as_deref().map(|w| at.need("withdrawn", AfterWithdrawal::parse(w))).transpose()?,
+            text: row.text,
+            version: row.version,
         })
     }
 }
@@ -133,7 +142,9 @@ pub async fn insert(tx: &mut Tx, r: &Recording) -> Result<(), StorageError> {
         r.state.as_str(),
         r.requested_at.as_micros(),
         &r.policy_digest,
-        &r.retention_class
+        &r.retention_class,
+        &r.text,
+        &r.version
     )?;
     Ok(())
 }
@@ -199,8 +210,18 @@ pub async fn update(tx: &mut Tx, r: &Recording) -> Result<(), StorageError> {
         r.started_at.map(Timestamp::as_micros),
         r.stopped_at.map(Timestamp::as_micros),
         r.duration_ms,
-        r.bytes
+        r.bytes,
+        r.withdrawn.map(AfterWithdrawal::as_str)
     )?;
+    Ok(())
+}
+
+/// Takes the wrapped data keys out of a recording's parts. What they sealed cannot be opened any more.
+///
+/// # Errors
+/// See [`StorageError`].
+pub async fn shred_parts(tx: &mut Tx, id: RecordingId) -> Result<(), StorageError> {
+    execute!(tx, SHRED_PARTS, id.to_string(), Vec::<u8>::new())?;
     Ok(())
 }
 

@@ -102,8 +102,13 @@ const ROUTES: &[(&str, &str, For)] = &[
     ("POST", "/consultations/{id}/join-tickets", Place(CLINICIAN)),
     ("POST", "/consultations/{id}/leave", Place(CLINICIAN)),
     ("GET", "/consent-texts/{text}", Anyone),
-    ("POST", "/recordings/{id}/decision", Place(CLINICIAN)),
-    ("POST", "/recordings/{id}/withdraw", Place(CLINICIAN)),
+    ("GET", "/consultations/{id}/consents", Place(PLANNING)),
+    ("POST", "/consultations/{id}/consents", Place(CLINICIAN)),
+    ("GET", "/consultations/{id}/consents/own", Place(CLINICIAN)),
+    ("GET", "/consultations/{id}/consents/wanted", Place(CLINICIAN)),
+    ("POST", "/consultations/{id}/consents/withdraw", Place(CLINICIAN)),
+    ("POST", "/recordings/{id}/ask-again", Place(CLINICIAN)),
+    ("POST", "/recordings/{id}/review", Roles(OFFICER)),
     ("POST", "/consultations/{id}/recordings", Place(CLINICIAN)),
     ("GET", "/consultations/{id}/recordings", Place(PLANNING)),
     ("GET", "/recordings", Roles(&["clinician", "auditor", "records_officer"])),
@@ -146,7 +151,10 @@ fn body(path: &str) -> Value {
         "/consultations/{id}/emergency-access" => {
             json!({"reason": "patient_in_danger", "words": "the patient collapsed", "confirmed": true})
         }
-        "/recordings/{id}/decision" => json!({"decision": "permit", "text": "x", "version": "1", "language": "en", "digest": "0"}),
+        "/consultations/{id}/consents" => json!({"statement": "{}", "algorithm": "Ed25519", "public_key": "AA", "signature": "AA"}),
+        "/consultations/{id}/consents/withdraw" => json!({"text": "care-by-video"}),
+        "/recordings/{id}/ask-again" => json!({"participant": "01890000-0000-7000-8000-000000000001"}),
+        "/recordings/{id}/review" => json!({"outcome": "keep"}),
         "/recordings/{id}/holds" => json!({"reason": "a court asked for it"}),
         "/recordings/{id}/playback-grants" => json!({"username": "ben", "hours": 1, "reason": "second opinion"}),
         _ => json!({}),
@@ -194,7 +202,7 @@ impl Scene {
             .replace("{hold}", none)
             .replace("{grant}", none)
             .replace("{index}", "0")
-            .replace("{text}", "recording-audio-video?version=1&language=en")
+            .replace("{text}", "recording-audio-video?version=2&language=en")
     }
 
     async fn ask(&self, browser: &Browser, method: &str, template: &str) -> Reply {

@@ -1,6 +1,7 @@
 //! Calls with media: clients of the asynchronous `webrtc` crate join through the real signaling connection and UDP port.
 
 use crate::on_both_engines;
+use crate::support::decisions;
 use crate::support::people::{Browser, Socket, Visit};
 use crate::support::server::TestServer;
 use async_trait::async_trait;
@@ -175,10 +176,8 @@ fn recorded_bytes(server: &TestServer) -> u64 {
     files.map(|file| file.metadata().map_or(0, |m| m.len())).sum()
 }
 
-async fn permit(browser: &Browser, recording: &str) {
-    let text = browser.get("/consent-texts/recording-audio-video?language=en").await.expect(200);
-    let body = json!({"decision": "permit", "text": text.str("text"), "version": text.str("version"), "language": text.str("language"), "digest": text.str("digest")});
-    browser.post(&format!("/recordings/{recording}/decision"), body).await.expect(204);
+async fn permit(browser: &Browser, consultation: &str, recording: &str) {
+    decisions::decide(browser, consultation, recording, "permit").await.expect(201);
 }
 
 on_both_engines! {
@@ -195,14 +194,14 @@ on_both_engines! {
         heard(&mut guest, &mut ana).await;
 
         let recording = visit.clinician.post(&visit.path("/recordings"), json!({})).await.expect(201).str("id");
-        permit(&visit.clinician, &recording).await;
+        permit(&visit.clinician, &visit.id, &recording).await;
         talk(&mut [&mut ana, &mut guest]).await;
         assert_eq!(recorded_bytes(server), 0, "one consent of two");
-        permit(&patient, &recording).await;
+        permit(&patient, &visit.id, &recording).await;
         guest.socket.snapshot("active", |s| s["recording"]["state"] == "active").await;
         talk(&mut [&mut ana, &mut guest]).await;
         talk(&mut [&mut ana, &mut guest]).await;
-        patient.post(&format!("/recordings/{recording}/withdraw"), json!({})).await.expect(204);
+        decisions::withdraw(&patient, &visit.id, &recording).await.expect(201);
         let sealed = async {
             loop {
                 let all = visit.clinician.get(&visit.path("/recordings")).await.expect(200).body;
@@ -219,6 +218,10 @@ on_both_engines! {
         talk(&mut [&mut ana, &mut guest]).await;
         assert_eq!(recorded_bytes(server), bytes, "not one byte after the withdrawal");
 
+        // the shipped policy: what was recorded before a withdrawal is kept until a records officer has decided
+        visit.clinician.post(&format!("/recordings/{recording}/playbacks"), json!({})).await.refused(409, "CONSENT_WITHDRAWN");
+        let officer = Browser::signed_in(server, "rec").await;
+        officer.post(&format!("/recordings/{recording}/review"), json!({"outcome": "keep"})).await.expect(204);
         let viewing = visit.clinician.post(&format!("/recordings/{recording}/playbacks"), json!({})).await.expect(201);
         let shown = viewing.body["presentations"].as_array().expect("presentations").clone();
         assert_eq!(shown.len(), 2);

@@ -185,13 +185,27 @@ export const api = {
   leave: (consultation: string) => nothing("POST", `/consultations/${id(consultation)}/leave`),
 
   // consent and recordings
-  consentText: (text: string, version: string, language: string) =>
-    get<T.ConsentText>(`/consent-texts/${id(text)}?version=${id(version)}&language=${id(language)}`),
-  requestRecording: (consultation: string) =>
-    post<{ id: string; state: "requested" }>(`/consultations/${id(consultation)}/recordings`),
-  decide: (recording: string, decision: T.ConsentDecision) =>
-    nothing("POST", `/recordings/${id(recording)}/decision`, decision),
-  withdraw: (recording: string) => nothing("POST", `/recordings/${id(recording)}/withdraw`),
+  /** `version` is the newest one where it is null. */
+  consentText: (text: string, version: string | null, language: string) =>
+    get<T.ConsentText>(`/consent-texts/${id(text)}?language=${id(language)}${version === null ? "" : `&version=${id(version)}`}`),
+  wantedConsents: (consultation: string, language: string) =>
+    get<{ wanted: T.WantedConsent[] }>(`/consultations/${id(consultation)}/consents/wanted?language=${id(language)}`).then(
+      (answer) => answer.wanted,
+    ),
+  decideConsent: (consultation: string, decision: T.SignedDecision) =>
+    post<T.Recorded>(`/consultations/${id(consultation)}/consents`, decision),
+  withdrawConsent: (consultation: string, about: { recording: string } | { text: string }) =>
+    post<T.Recorded>(`/consultations/${id(consultation)}/consents/withdraw`, about),
+  consents: (consultation: string, signal?: AbortSignal) =>
+    get<{ consents: T.Consent[] }>(`/consultations/${id(consultation)}/consents`, signal).then((answer) => answer.consents),
+  ownConsents: (consultation: string, signal?: AbortSignal) =>
+    get<{ consents: T.Consent[] }>(`/consultations/${id(consultation)}/consents/own`, signal).then((answer) => answer.consents),
+  askAgain: (recording: string, participant: string) =>
+    nothing("POST", `/recordings/${id(recording)}/ask-again`, { participant }),
+  requestRecording: (consultation: string, text: string) =>
+    post<{ id: string; state: "requested" }>(`/consultations/${id(consultation)}/recordings`, { text }),
+  reviewRecording: (recording: string, outcome: "keep" | "destroy") =>
+    nothing("POST", `/recordings/${id(recording)}/review`, { outcome }),
   stopRecording: (recording: string) => nothing("POST", `/recordings/${id(recording)}/stop`),
   recordings: (signal?: AbortSignal) =>
     get<{ recordings: T.Recording[] }>("/recordings", signal).then((answer) => answer.recordings),

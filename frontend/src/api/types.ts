@@ -218,17 +218,74 @@ export interface ConsentText {
   /** Markdown: paragraphs, "## " headings, "- " lists and **bold** only. */
   body: string;
   digest: string;
-  purpose: string;
+  languages: string[];
+  purposes: Purpose[];
+  legal_basis: string;
+  jurisdiction: string;
+  recipients: string[];
+  retention_class: string;
+  expires: string;
   required: boolean;
+  roles: ParticipantRole[];
   status: "sample" | "adopted";
 }
 
-export interface ConsentDecision {
-  decision: "permit" | "deny";
+export type Purpose =
+  | "care_by_video"
+  | "recording_audio"
+  | "recording_video"
+  | "interpreter_presence"
+  | "teaching"
+  | "third_party_sharing";
+
+export type Decided = "permit" | "deny" | "withdrawn";
+
+/** A text that is asked about before the waiting room. */
+export interface WantedConsent {
+  text: ConsentText;
+  decision: Decided | null;
+}
+
+/** A statement as this browser signed it; docs/consent.md says what it holds. */
+export interface SignedDecision {
+  statement: string;
+  algorithm: "Ed25519" | "ES256";
+  public_key: string;
+  signature: string;
+}
+
+export type Disposition = "keep" | "keep_until_review" | "destroy";
+
+export interface Recorded {
+  id: string;
+  what_was_recorded: Disposition | null;
+  place: Place;
+}
+
+export interface Consent {
+  id: string;
+  consultation_id: string;
+  recording_id: string | null;
+  participant_id: string;
+  /** Null once the evidence key was destroyed. */
+  person: string | null;
+  role: ParticipantRole;
+  capacity: "self" | "parent_or_guardian" | "legal_representative";
+  representative_name: string | null;
+  representative_relationship: string | null;
+  decision: Decided;
+  permitted: Purpose[];
+  denied: Purpose[];
   text: string;
   version: string;
   language: string;
   digest: string;
+  method: "in_page" | "receipt_link" | "unsigned";
+  signed: boolean;
+  /** Whether it counts still. */
+  stands: boolean;
+  policy_digest: string;
+  decided_at: string;
 }
 
 export type RecordingState = "requested" | "active" | "paused" | "stopped" | "sealed" | "destroyed" | "refused";
@@ -245,6 +302,10 @@ export interface Recording {
   participants: { id: string; role: ParticipantRole }[];
   retention: { class: string; keep_days: number; due_at: string | null };
   policy_digest: string;
+  text: string;
+  version: string;
+  /** What becomes of it, once somebody has withdrawn. */
+  withdrawn: Disposition | null;
 }
 
 export interface Presentation {
@@ -330,7 +391,7 @@ export interface Policies {
   digest: string;
   loaded_at: string;
   files: PolicyFile[];
-  consent_texts: { text: string; version: string; languages: string[]; purpose: string; status: "sample" | "adopted" }[];
+  consent_texts: { text: string; version: string; title: string; languages: string[]; purposes: Purpose[]; required: boolean; status: "sample" | "adopted" }[];
 }
 
 export interface RetentionClass {

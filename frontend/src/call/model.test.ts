@@ -1,13 +1,15 @@
 import { describe, expect, it } from "vitest";
-import { initialState, reduce, type CallEvent, type CallState, type Effect } from "./model";
+import { aboutText, initialState, reduce, type CallEvent, type CallState, type Effect } from "./model";
 import type { LastRecording, Participant, RecordingStatus, Snapshot } from "./protocol";
 import {
   FAILURES_UNTIL_FAILED,
   MEDIA_FAILURES_UNTIL_FAILED,
   connection,
   consentPrompt,
-  mayAskToRecord,
+  mayRecord,
+  noRecording,
   recordingView,
+  standings,
   tiles,
   waiting,
 } from "./view";
@@ -38,6 +40,8 @@ function snapshot(self: "doctor" | "patient", change: Partial<Snapshot> & { plac
     slots: place === "lobby" ? [] : [{ slot: 0, participant: may ? "patient" : "doctor" }],
     recording: null,
     last_recording: null,
+    wanted: [],
+    declined: [],
     ...rest,
   };
 }
@@ -50,7 +54,12 @@ function recording(state: RecordingStatus["state"], decisions: Record<string, "p
     started_at: state === "requested" ? null : "2026-01-01T09:00:00Z",
     text: "recording-audio-video",
     version: "1",
-    decisions: Object.entries(decisions).map(([participant, decision]) => ({ participant, decision })),
+    text_changed: false,
+    kinds: ["audio", "video"],
+    decisions: Object.entries(decisions).map(([participant, decision]) => {
+      const yes = decision === "permit";
+      return { participant, decision, audio: yes, video: yes };
+    }),
   };
 }
 
@@ -236,6 +245,7 @@ describe("recording", () => {
       version: "1",
       askedBy: "Name of doctor",
       newcomer: false,
+      changed: false,
     });
     expect(effects).toEqual([{ kind: "recording", change: "requested" }]);
     const active = snapshot("patient", { recording: recording("active", { doctor: "permit", patient: "permit" }) });
@@ -245,14 +255,14 @@ describe("recording", () => {
   });
 
   it("hides the question while a decision is on its way, and brings it back if that failed", () => {
-    const deciding = run([shown(asked), { type: "deciding", recording: "r" }], inCall()).state;
+    const deciding = run([shown(asked), { type: "deciding", about: "r" }], inCall()).state;
     expect(consentPrompt(deciding)).toBeNull();
     expect(consentPrompt(run([shown(asked)], deciding).state)).toBeNull();
-    expect(consentPrompt(run([{ type: "deciding", recording: null }], deciding).state)).not.toBeNull();
+    expect(consentPrompt(run([{ type: "deciding", about: null }], deciding).state)).not.toBeNull();
   });
 
   it("a new question is asked even if the former one was being answered", () => {
-    const deciding = run([shown(asked), { type: "deciding", recording: "r" }], inCall()).state;
+    const deciding = run([shown(asked), { type: "deciding", about: "r" }], inCall()).state;
     const again = { ...asked, recording: { ...recording("requested", { patient: "pending" }), id: "r2" } };
     expect(consentPrompt(run([shown(again)], deciding).state)?.recording).toBe("r2");
   });
@@ -266,7 +276,7 @@ describe("recording", () => {
     const paused = recording("paused", { doctor: "permit", patient: "pending" });
     const doctor = run([shown(snapshot("doctor", { recording: paused }))], inCall("doctor")).state;
     expect(recordingView(doctor)).toMatchObject({ undecided: ["Name of patient"], mayWithdraw: true, mayStop: true });
-    expect(mayAskToRecord(doctor)).toBe(false);
+    expect([mayRecord(doctor), noRecording(doctor)]).toEqual([true, "running"]);
     const newcomer = run([shown(snapshot("patient", { recording: paused }))], inCall()).state;
     expect(consentPrompt(newcomer)).toMatchObject({ newcomer: true });
   });
@@ -275,8 +285,9 @@ describe("recording", () => {
 
   it.each(["refused", "withdrawn", "stopped", "failed"] as const)("says that it was %s, and by whom", (outcome) => {
     const before = run([shown(asked)], inCall()).state;
-    const { state, effects } = run([ended({ id: "r", outcome, by: "doctor" })], before);
-    expect(state.notice).toEqual({ id: "r", outcome, by: "Name of doctor", byMe: false, hadBegun: false });
+    const { state, effects } = run([ended({ id: "r", outcome, by: "doctor", kept: "keep_until_review" })], before);
+    const notice = { id: "r", outcome, by: "Name of doctor", byMe: false, hadBegun: false, kept: "keep_until_review" };
+    expect(state.notice).toEqual(notice);
     expect(effects).toEqual([{ kind: "recording", change: outcome }]);
     expect(recordingView(state)).toBeNull();
     expect(run([{ type: "dismiss_notice" }], state).state.notice).toBeNull();
@@ -284,21 +295,52 @@ describe("recording", () => {
 
   it("tells a refusal that ended a recording from one that kept it from beginning", () => {
     const paused = snapshot("patient", { recording: recording("paused", { doctor: "permit", patient: "pending" }) });
-    const { state } = run([shown(paused), ended({ id: "r", outcome: "refused", by: "patient" })], inCall());
+    const { state } = run([shown(paused), ended({ id: "r", outcome: "refused", by: "patient", kept: null })], inCall());
     expect(state.notice).toMatchObject({ byMe: true, hadBegun: true });
   });
 
   it("an outcome is told once, and not at all when it is older than the page", () => {
-    const last: LastRecording = { id: "r", outcome: "stopped", by: "doctor" };
+    const last: LastRecording = { id: "r", outcome: "stopped", by: "doctor", kept: null };
     const fresh = run([...OPENING, ended(last)]);
     expect(fresh.state.notice).toBeNull();
     expect(kinds(run([ended(last)], fresh.state).effects)).toEqual([]);
   });
 
   it("can be asked for only with somebody else in the call", () => {
-    expect(mayAskToRecord(inCall("doctor"))).toBe(true);
-    expect(mayAskToRecord(run([shown(snapshot("doctor", { participants: [DOCTOR] }))], inCall("doctor")).state)).toBe(false);
-    expect(mayAskToRecord(inCall("patient"))).toBe(false);
+    expect(noRecording(inCall("doctor"))).toBeNull();
+    expect(noRecording(run([shown(snapshot("doctor", { participants: [DOCTOR] }))], inCall("doctor")).state)).toBe("alone");
+    const lost = run([{ type: "signaling_waiting", failures: 1, retryInMs: 500 }], inCall("doctor")).state;
+    expect(noRecording(lost)).toBe("not_connected");
+    expect(mayRecord(inCall("patient"))).toBe(false);
+  });
+
+  it("shows what each allows, and who keeps it paused", () => {
+    const paused = recording("paused", { doctor: "permit", patient: "deny" });
+    const [first, second] = paused.decisions;
+    if (!first || !second) throw new Error("two decisions");
+    const soundOnly = { ...paused, decisions: [{ ...first, video: false }, second] };
+    const doctor = run([shown(snapshot("doctor", { recording: soundOnly }))], inCall("doctor")).state;
+    expect(standings(doctor).map((one) => [one.mine, one.stand])).toEqual([[true, "audio"], [false, "deny"]]);
+    expect(recordingView(doctor)).toMatchObject({ declined: ["Name of patient"], iDeclined: false });
+    const patient = run([shown(snapshot("patient", { recording: soundOnly }))], inCall()).state;
+    expect(recordingView(patient)).toMatchObject({ declined: [], iDeclined: true });
+    expect(consentPrompt(patient)).toBeNull();
+  });
+
+  it("asks about a text that is not about a recording, until it is answered", () => {
+    const wanted = snapshot("patient", { wanted: [{ text: "interpreter-presence", version: "1" }] });
+    const { state } = run([shown(wanted)], inCall());
+    expect(consentPrompt(state)).toMatchObject({ recording: null, text: "interpreter-presence" });
+    const deciding = run([{ type: "deciding", about: aboutText("interpreter-presence") }], state).state;
+    expect(consentPrompt(deciding)).toBeNull();
+    expect(consentPrompt(run([shown(wanted)], deciding).state)).toBeNull();
+    expect(run([shown(snapshot("patient"))], deciding).state.deciding).toBeNull();
+  });
+
+  it("says that somebody is asked anew because the words changed", () => {
+    const changed = { ...recording("paused", { doctor: "permit", patient: "pending" }), version: "2", text_changed: true };
+    const { state } = run([shown(snapshot("patient", { recording: changed }))], inCall());
+    expect(consentPrompt(state)).toMatchObject({ version: "2", changed: true });
   });
 });
 

@@ -6,7 +6,7 @@
  * once the call is over no event changes the state any more; an effect is only ever a consequence of one event.
  */
 
-import { CLOSE, type ChatIn, type Participant, type RecordingOutcome, type Sending, type Snapshot } from "./protocol";
+import { CLOSE, type ChatIn, type Disposition, type Participant, type RecordingOutcome, type Sending, type Snapshot } from "./protocol";
 import type { Quality } from "./quality";
 
 /** Why the call is over for this browser. */
@@ -45,6 +45,8 @@ export interface RecordingNotice {
   readonly byMe: boolean;
   /** Something was recorded before: then a refusal ended the recording, else it kept it from beginning. */
   readonly hadBegun: boolean;
+  /** What becomes of what was recorded, where somebody withdrew. */
+  readonly kept: Disposition | null;
 }
 
 export interface CallState {
@@ -70,7 +72,7 @@ export interface CallState {
     readonly entries: readonly ChatEntry[];
   };
   readonly notice: RecordingNotice | null;
-  /** A decision on its way to the server: the dialog for that recording must not come up again meanwhile. */
+  /** What a decision on its way to the server is about (see `about`): its dialog must not come up again meanwhile. */
   readonly deciding: string | null;
   readonly quality: Quality;
   /** Names by participant id, kept for people who have left. */
@@ -92,7 +94,7 @@ export type CallEvent =
   | { readonly type: "chat_sent"; readonly id: string; readonly text: string; readonly at: number }
   | { readonly type: "chat_received"; readonly chat: ChatIn; readonly at: number }
   | { readonly type: "chat_visible"; readonly visible: boolean }
-  | { readonly type: "deciding"; readonly recording: string | null }
+  | { readonly type: "deciding"; readonly about: string | null }
   | { readonly type: "dismiss_notice" }
   | { readonly type: "quality"; readonly quality: Quality }
   | { readonly type: "leave" };
@@ -191,7 +193,7 @@ export function reduce(state: CallState, event: CallEvent): Step {
         chat: { ...state.chat, visible: event.visible, unread: event.visible ? 0 : state.chat.unread },
       });
     case "deciding":
-      return unchanged({ ...state, deciding: event.recording });
+      return unchanged({ ...state, deciding: event.about });
     case "dismiss_notice":
       return unchanged({ ...state, notice: null });
     case "quality":
@@ -343,13 +345,21 @@ function recordingChange(
       by: last.by === null ? null : (names[last.by] ?? null),
       byMe: last.by !== null && last.by === snapshot.self.id,
       hadBegun: old.recording?.id === last.id && old.recording.started_at !== null,
+      kept: last.kept,
     };
   }
   return { notice, recordingEffects };
 }
 
+/** How `deciding` names a text that is not about a recording. */
+export function aboutText(text: string): string {
+  return `text:${text}`;
+}
+
 function stillDeciding(deciding: string | null, snapshot: Snapshot): string | null {
-  if (deciding === null || snapshot.recording?.id !== deciding) return null;
+  if (deciding === null) return null;
+  if (snapshot.wanted.some((one) => aboutText(one.text) === deciding)) return deciding;
+  if (snapshot.recording?.id !== deciding) return null;
   const mine = snapshot.recording.decisions.find((entry) => entry.participant === snapshot.self.id);
   return mine?.decision === "pending" ? deciding : null;
 }

@@ -34,7 +34,9 @@ const STATUSES = ["planned", "in_progress", "completed", "cancelled"] as const;
 const PLACES = ["lobby", "in_call"] as const;
 const PRESENCES = ["connected", "reconnecting"] as const;
 const RECORDING_STATES = ["requested", "active", "paused"] as const;
-const DECISIONS = ["pending", "permit", "deny", "withdrawn"] as const;
+const DECISIONS = ["pending", "permit", "deny"] as const;
+const KINDS = ["audio", "video"] as const;
+const DISPOSITIONS = ["keep", "keep_until_review", "destroy"] as const;
 const OUTCOMES = ["refused", "withdrawn", "stopped", "failed"] as const;
 
 export type Role = (typeof ROLES)[number];
@@ -43,6 +45,9 @@ export type Place = (typeof PLACES)[number];
 export type Presence = (typeof PRESENCES)[number];
 export type RecordingState = (typeof RECORDING_STATES)[number];
 export type Decision = (typeof DECISIONS)[number];
+export type Kind = (typeof KINDS)[number];
+/** What becomes of what was recorded when somebody withdraws. */
+export type Disposition = (typeof DISPOSITIONS)[number];
 export type RecordingOutcome = (typeof OUTCOMES)[number];
 
 export interface Sending {
@@ -77,6 +82,9 @@ export interface Slot {
 export interface RecordingDecision {
   readonly participant: string;
   readonly decision: Decision;
+  /** What they permit of themself. */
+  readonly audio: boolean;
+  readonly video: boolean;
 }
 
 export interface RecordingStatus {
@@ -86,7 +94,12 @@ export interface RecordingStatus {
   /** RFC 3339, null until the recording first became active. */
   readonly started_at: string | null;
   readonly text: string;
+  /** The version this participant is to decide about. */
   readonly version: string;
+  /** They are asked anew, because the words they decided about were replaced. */
+  readonly text_changed: boolean;
+  /** What it is asked for. */
+  readonly kinds: readonly Kind[];
   readonly decisions: readonly RecordingDecision[];
 }
 
@@ -94,6 +107,22 @@ export interface LastRecording {
   readonly id: string;
   readonly outcome: RecordingOutcome;
   readonly by: string | null;
+  /** Where somebody withdrew after it had begun. */
+  readonly kept: Disposition | null;
+}
+
+/** A text this participant is asked about now, apart from the recording. */
+export interface WantedText {
+  readonly text: string;
+  readonly version: string;
+}
+
+/** Somebody who may not come in, because they declined or withdrew what is required. */
+export interface DeclinedPerson {
+  readonly id: string;
+  readonly name: string;
+  readonly role: Role;
+  readonly withdrawn: boolean;
 }
 
 export interface Snapshot {
@@ -104,6 +133,8 @@ export interface Snapshot {
   readonly slots: readonly Slot[];
   readonly recording: RecordingStatus | null;
   readonly last_recording: LastRecording | null;
+  readonly wanted: readonly WantedText[];
+  readonly declined: readonly DeclinedPerson[];
 }
 
 export interface Answer {
@@ -204,6 +235,17 @@ function list<T>(from: Json, member: string, read: (item: Json) => T): T[] {
   return value.map((item) => read(object(item, member)));
 }
 
+/** A list that is left out when it is empty. */
+function optionalList<T>(from: Json, member: string, read: (item: Json) => T): T[] {
+  return from[member] === undefined ? [] : list(from, member, read);
+}
+
+function strings<T extends string>(from: Json, member: string, allowed: readonly T[]): T[] {
+  const value = from[member];
+  if (!Array.isArray(value)) throw new ProtocolError(`${member} is not a list`);
+  return value.map((item) => oneOf({ [member]: item as unknown }, member, allowed));
+}
+
 function sending(from: Json): Sending {
   return {
     microphone: boolean(from, "microphone"),
@@ -231,9 +273,13 @@ function recording(from: Json): RecordingStatus {
     started_at: nullableString(from, "started_at"),
     text: string(from, "text"),
     version: string(from, "version"),
+    text_changed: boolean(from, "text_changed"),
+    kinds: strings(from, "kinds", KINDS),
     decisions: list(from, "decisions", (item) => ({
       participant: string(item, "participant"),
       decision: oneOf(item, "decision", DECISIONS),
+      audio: boolean(item, "audio"),
+      video: boolean(item, "video"),
     })),
   };
 }
@@ -260,11 +306,22 @@ function snapshot(from: Json): Snapshot {
     })),
     recording: from["recording"] === null ? null : recording(object(from["recording"], "recording")),
     last_recording: last === undefined || last === null ? null : lastRecording(object(last, "last_recording")),
+    wanted: optionalList(from, "wanted", (item) => ({ text: string(item, "text"), version: string(item, "version") })),
+    declined: optionalList(from, "declined", (item) => ({
+      id: string(item, "id"),
+      name: string(item, "name"),
+      role: oneOf(item, "role", ROLES),
+      withdrawn: boolean(item, "withdrawn"),
+    })),
   };
 }
 
 function lastRecording(from: Json): LastRecording {
-  return { id: string(from, "id"), outcome: oneOf(from, "outcome", OUTCOMES), by: nullableString(from, "by") };
+  return { id: string(from, "id"), outcome: oneOf(from, "outcome", OUTCOMES), by: nullableString(from, "by"), kept: kept(from) };
+}
+
+function kept(from: Json): Disposition | null {
+  return from["kept"] === undefined || from["kept"] === null ? null : oneOf(from, "kept", DISPOSITIONS);
 }
 
 const LARGEST_EPOCH = 0xffff_ffff;

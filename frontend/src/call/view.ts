@@ -3,7 +3,7 @@
  * Kept apart from the reducer so that a page can never need to ask the state itself what it means.
  */
 
-import type { CallState } from "./model";
+import { aboutText, type CallState } from "./model";
 import { SLOT_COUNT, type Decision, type Participant, type RecordingStatus } from "./protocol";
 
 export type ConnectionStatus = "connecting" | "connected" | "reconnecting" | "failed" | "ended";
@@ -106,12 +106,15 @@ function tile(state: CallState, participant: Participant, source: TileSource, pi
 }
 
 export interface ConsentPrompt {
-  readonly recording: string;
+  /** Null for a text that is not about a recording. */
+  readonly recording: string | null;
   readonly text: string;
   readonly version: string;
   readonly askedBy: string;
   /** True when the others are already recorded and this person is new. */
   readonly newcomer: boolean;
+  /** The words they decided about before were replaced. */
+  readonly changed: boolean;
 }
 
 function myDecision(state: CallState): Decision | null {
@@ -123,17 +126,55 @@ function myDecision(state: CallState): Decision | null {
 /** The consent dialog that has to be on the screen now, or null. */
 export function consentPrompt(state: CallState): ConsentPrompt | null {
   const snapshot = state.snapshot;
-  const recording = snapshot?.recording ?? null;
-  if (state.ending !== null || snapshot === null || recording === null) return null;
-  if (snapshot.self.place !== "in_call" || myDecision(state) !== "pending") return null;
-  if (state.deciding === recording.id) return null;
+  if (state.ending !== null || snapshot === null || snapshot.self.place !== "in_call") return null;
+  const wanted = snapshot.wanted.find((one) => aboutText(one.text) !== state.deciding);
+  if (wanted) return { ...wanted, recording: null, askedBy: "", newcomer: false, changed: false };
+  const recording = snapshot.recording;
+  if (recording === null || myDecision(state) !== "pending" || state.deciding === recording.id) return null;
   return {
     recording: recording.id,
     text: recording.text,
     version: recording.version,
     askedBy: state.names[recording.requested_by] ?? "",
     newcomer: recording.started_at !== null,
+    changed: recording.text_changed,
   };
+}
+
+/** Why the recording button cannot be pressed now; null when it can. */
+export type NoRecording = "running" | "alone" | "not_connected";
+
+export function noRecording(state: CallState): NoRecording | null {
+  const snapshot = state.snapshot;
+  if (snapshot === null || snapshot.self.place !== "in_call" || state.signaling.status !== "open") return "not_connected";
+  if (snapshot.recording !== null) return "running";
+  return others(state).length === 0 ? "alone" : null;
+}
+
+/** Whether this person may ask to record at all. */
+export function mayRecord(state: CallState): boolean {
+  return state.snapshot?.self.may_record === true;
+}
+
+/** What somebody in the call decided about the recording. */
+export type Stand = "pending" | "deny" | "audio" | "video" | "both";
+
+export interface Standing {
+  readonly participant: string;
+  readonly name: string;
+  readonly mine: boolean;
+  readonly stand: Stand;
+}
+
+/** Everyone's decision about the recording that is asked for, in the order of the snapshot. */
+export function standings(state: CallState): readonly Standing[] {
+  const recording = state.snapshot?.recording ?? null;
+  return (recording?.decisions ?? []).map((entry) => ({
+    participant: entry.participant,
+    name: state.names[entry.participant] ?? "…",
+    mine: entry.participant === state.snapshot?.self.id,
+    stand: entry.decision !== "permit" ? entry.decision : entry.audio && entry.video ? "both" : entry.audio ? "audio" : "video",
+  }));
 }
 
 export interface RecordingView {
@@ -142,6 +183,9 @@ export interface RecordingView {
   readonly startedAt: number | null;
   /** Names of the people whose decision is still open; "me" is left out. */
   readonly undecided: readonly string[];
+  /** Names of those who declined, so that it stays paused; "me" is left out. */
+  readonly declined: readonly string[];
+  readonly iDeclined: boolean;
   readonly awaitsMe: boolean;
   /** This participant has permitted and can take it back. */
   readonly mayWithdraw: boolean;
@@ -161,20 +205,12 @@ export function recordingView(state: CallState): RecordingView | null {
     undecided: pending
       .filter((entry) => entry.participant !== snapshot.self.id)
       .map((entry) => state.names[entry.participant] ?? "…"),
+    declined: recording.decisions
+      .filter((entry) => entry.decision === "deny" && entry.participant !== snapshot.self.id)
+      .map((entry) => state.names[entry.participant] ?? "…"),
+    iDeclined: mine === "deny",
     awaitsMe: mine === "pending",
     mayWithdraw: mine === "permit",
     mayStop: snapshot.self.may_record,
   };
-}
-
-/** Whether the "ask to record" button is offered: nothing is asked or running, and somebody else is here. */
-export function mayAskToRecord(state: CallState): boolean {
-  const snapshot = state.snapshot;
-  return (
-    snapshot !== null &&
-    snapshot.self.may_record &&
-    snapshot.self.place === "in_call" &&
-    snapshot.recording === null &&
-    others(state).length > 0
-  );
 }

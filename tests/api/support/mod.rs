@@ -1,5 +1,6 @@
 //! What every test needs: a server of its own, people with browsers, and time that can be moved.
 
+pub mod decisions;
 pub mod people;
 pub mod postgres;
 pub mod server;

@@ -1,5 +1,6 @@
 //! People with browsers: each has cookies of their own.
 
+use super::decisions;
 use super::server::{PASSWORD, TestServer};
 use futures_util::{SinkExt, StreamExt};
 use reqwest::cookie::{CookieStore, Jar};
@@ -207,11 +208,27 @@ impl Visit {
 
     /// Someone who redeemed the link and gave a name.
     pub async fn patient(&self, server: &TestServer) -> Browser {
+        let patient = self.undecided(server).await;
+        decisions::answer(&patient, &self.id, decisions::CARE, &["care_by_video"]).await.expect(201);
+        patient
+    }
+
+    /// The same, before they decided about care by video.
+    pub async fn undecided(&self, server: &TestServer) -> Browser {
         guest(server, &self.id, &self.invitation, &self.secret, "Quillon").await
     }
 
-    /// One more person, by an invitation of their own.
+    /// One more person, by an invitation of their own, who agrees to what is asked before the lobby.
     pub async fn another(&self, server: &TestServer, role: &str, name: &str) -> Browser {
+        let guest = self.another_undecided(server, role, name).await;
+        if role == "patient" || role == "related_person" {
+            decisions::answer(&guest, &self.id, decisions::CARE, &["care_by_video"]).await.expect(201);
+        }
+        guest
+    }
+
+    /// The same, before they decided about anything.
+    pub async fn another_undecided(&self, server: &TestServer, role: &str, name: &str) -> Browser {
         let made = self
             .clinician
             .post(&format!("/consultations/{}/invitations", self.id), json!({"role": role, "name_hint": null}))

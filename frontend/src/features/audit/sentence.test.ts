@@ -33,9 +33,9 @@ describe("sentence", () => {
   });
 
   it("tells a permission from a refusal", () => {
-    expect(sentence(entry({ event: "consent.decided", detail: { decision: "permit" } }))).toBe("Dr. Ana Ruiz agreed to the recording");
+    expect(sentence(entry({ event: "consent.decided", detail: { decision: "permit" } }))).toBe("Dr. Ana Ruiz gave their consent");
     expect(sentence(entry({ event: "consent.decided", detail: { decision: "deny" } }))).toBe(
-      "Dr. Ana Ruiz did not agree to the recording",
+      "Dr. Ana Ruiz did not give their consent",
     );
     expect(sentence(entry({ event: "playback.started", outcome: "denied" }))).toBe(
       "Dr. Ana Ruiz was refused the playback of a recording",

@@ -3,19 +3,22 @@
 import type { ComponentChildren, JSX } from "preact";
 import { useCallback, useEffect, useRef, useState } from "preact/hooks";
 import { api } from "../../api/client";
-import { asProblem, problemMessage } from "../../api/problem";
-import type { ConsentText } from "../../api/types";
-import type { Effect } from "../../call/model";
+import { problemMessage } from "../../api/problem";
+import type { ConsentText, Purpose } from "../../api/types";
+import { aboutText, type Effect } from "../../call/model";
 import type { CallSession } from "../../call/session";
 import { wakeAudio } from "../../call/sound";
-import { connection, consentPrompt, mayAskToRecord, myName, others, waiting } from "../../call/view";
+import { connection, consentPrompt, mayRecord, myName, noRecording, others, waiting } from "../../call/view";
 import { t } from "../../messages";
 import { useAction } from "../../state/resource";
 import { announce, Button, toast, useTitle } from "../../ui";
 import { Ask } from "./Ask";
 import { Banner, ConnectionBanner } from "./Banners";
 import { ChatPanel } from "./ChatPanel";
-import { ConsentDialog } from "./ConsentDialog";
+import { ConsentDialog } from "../consent/ConsentDialog";
+import { decide as decideConsent, withdraw as withdrawConsent } from "../consent/signing";
+import { AskToRecord } from "../consent/AskToRecord";
+import { MyConsents } from "../consent/MyConsents";
 import type { Capability } from "../../api/types";
 import { ControlBar, type Panel } from "./ControlBar";
 import { PeoplePanel, type PeopleActions } from "./PeoplePanel";
@@ -34,6 +37,8 @@ export interface CallViewProps {
   session: CallSession;
   consultationId: string;
   onLeave: () => void;
+  /** Somebody invited withdrew what care by video needs. */
+  onWithdrawn?: () => void;
   /** What one may do, where that is not everything. */
   capabilities?: readonly Capability[];
   /** What only the clinician has. */
@@ -46,7 +51,7 @@ export interface CallViewProps {
   };
 }
 
-type Question = "leave" | "end";
+type Question = "leave" | "end" | "record";
 
 /** Words for what happens to others, for people who do not see it. */
 function tell(effect: Effect, chatVisible: boolean): void {
@@ -73,10 +78,11 @@ function tell(effect: Effect, chatVisible: boolean): void {
 const PANEL_TITLES = {
   chat: "call.chat.title",
   people: "call.people.title",
+  consents: "consent.mine.title",
   settings: "call.device.settings",
 } as const;
 
-export function CallView({ session, consultationId, onLeave, capabilities, staff }: CallViewProps): JSX.Element {
+export function CallView({ session, consultationId, onLeave, onWithdrawn, capabilities, staff }: CallViewProps): JSX.Element {
   const may = (capability: Capability): boolean => capabilities === undefined || capabilities.includes(capability);
   const state = useCallState(session);
   const view = useLocalView(session.media);
@@ -107,35 +113,41 @@ export function CallView({ session, consultationId, onLeave, capabilities, staff
   });
   const withdraw = useAction(async () => {
     const recording = session.state.snapshot?.recording;
-    if (recording) await api.withdraw(recording.id);
+    if (recording) await withdrawConsent(consultationId, { recording: recording.id });
   });
-  const ask = useAction(async () => {
-    await api.requestRecording(consultationId);
+  const ask = useAction(async (text: string) => {
+    await api.requestRecording(consultationId, text);
+    setQuestion(null);
   });
   const end = useAction(async () => {
     await staff?.onEnd();
   });
   useEffect(() => {
-    const problem = stop.problem ?? withdraw.problem ?? ask.problem;
+    const problem = stop.problem ?? withdraw.problem;
     if (problem) toast(problemMessage(problem));
-  }, [stop.problem, withdraw.problem, ask.problem]);
+  }, [stop.problem, withdraw.problem]);
 
   const prompt = consentPrompt(state);
-  const decide = async (decision: "permit" | "deny", text: ConsentText): Promise<void> => {
-    const recording = prompt?.recording;
-    if (recording === undefined) return;
+  const decide = async (permitted: readonly Purpose[], text: ConsentText): Promise<void> => {
+    const self = session.state.snapshot?.self;
+    if (prompt === null || self === undefined) return;
+    const { recording } = prompt;
     try {
-      await api.decide(recording, {
-        decision,
-        text: text.text,
-        version: text.version,
-        language: text.language,
-        digest: text.digest,
+      await decideConsent(text, {
+        consultation: consultationId,
+        participant: self.id,
+        person: myName(session.state),
+        recording,
+        decision: permitted.length > 0 ? "permit" : "deny",
+        permitted,
+        denied: text.purposes.filter((purpose) => !permitted.includes(purpose)),
+        capacity: "self",
+        representative: null,
       });
-      session.dispatch({ type: "deciding", recording });
+      session.dispatch({ type: "deciding", about: recording ?? aboutText(prompt.text) });
     } catch (error) {
       // Somebody else's answer may have ended the request meanwhile: then the next snapshot takes the question away.
-      if (asProblem(error).code === "CONFLICT" && session.state.snapshot?.recording?.id !== recording) return;
+      if (recording !== null && session.state.snapshot?.recording?.id !== recording) return;
       throw error;
     }
   };
@@ -252,6 +264,16 @@ export function CallView({ session, consultationId, onLeave, capabilities, staff
             {panel === "people" && (
               <PeoplePanel state={state} actions={staff?.actions ?? null} invitePage={staff?.invitePage ?? null} />
             )}
+            {panel === "consents" && (
+              <MyConsents
+                consultationId={consultationId}
+                round={JSON.stringify([state.snapshot?.recording?.decisions, state.snapshot?.wanted, state.snapshot?.last_recording])}
+                onWithdrawn={(consent, recorded) => {
+                  if (recorded.place === "invited") onWithdrawn?.();
+                  else if (consent.recording_id === null) toast(t("consent.withdrawn.done"));
+                }}
+              />
+            )}
             {panel === "settings" && <SettingsPanel session={session} />}
           </div>
         </aside>
@@ -265,7 +287,7 @@ export function CallView({ session, consultationId, onLeave, capabilities, staff
         people={others(state).length + 1}
         onPanel={openPanel}
         onLeave={() => setQuestion("leave")}
-        onRecord={mayAskToRecord(state) ? () => void ask.run() : undefined}
+        record={mayRecord(state) ? { unavailable: noRecording(state), onAsk: () => setQuestion("record") } : undefined}
         onEnd={staff && state.snapshot?.self.may_end ? () => setQuestion("end") : undefined}
       />
       {others(state).map((person) => {
@@ -282,7 +304,10 @@ export function CallView({ session, consultationId, onLeave, capabilities, staff
           />
         );
       })}
-      {prompt && <ConsentDialog key={prompt.recording} prompt={prompt} onDecide={decide} />}
+      {prompt && <ConsentDialog key={`${prompt.recording ?? prompt.text}/${prompt.version}`} prompt={prompt} onDecide={decide} />}
+      {question === "record" && noRecording(state) === null && (
+        <AskToRecord busy={ask.busy} problem={ask.problem} onAsk={(text) => void ask.run(text)} onClose={() => setQuestion(null)} />
+      )}
       {question === "leave" && (
         <Ask
           id="leave-question"

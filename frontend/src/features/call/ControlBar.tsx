@@ -3,11 +3,12 @@ import type { ComponentChildren, JSX } from "preact";
 import type { Capability } from "../../api/types";
 import { screenShareSupported } from "../../call/devices";
 import type { LocalMedia, LocalView } from "../../call/local-media";
+import type { NoRecording } from "../../call/view";
 import { t } from "../../messages";
 import { Icon, toast, type IconName } from "../../ui";
 import { useDevices } from "./hooks";
 
-export type Panel = "chat" | "people" | "settings";
+export type Panel = "chat" | "people" | "consents" | "settings";
 
 interface ControlProps {
   id: string;
@@ -18,6 +19,8 @@ interface ControlProps {
   expanded?: boolean;
   shortcut?: string;
   disabled?: boolean;
+  /** Why a press does nothing now; said when it is pressed, and by its name. */
+  unavailable?: string;
   class?: string;
   onClick: () => void;
   children?: ComponentChildren;
@@ -27,17 +30,21 @@ export function Control(props: ControlProps): JSX.Element {
   const classes = ["control"];
   if (props.kind) classes.push(`control--${props.kind}`);
   if (props.class) classes.push(props.class);
+  const { unavailable } = props;
+  if (unavailable !== undefined) classes.push("control--unavailable");
   return (
     <button
       type="button"
       class={classes.join(" ")}
       data-testid={props.id}
-      title={props.shortcut ? `${props.label} (Alt+${props.shortcut})` : props.label}
+      title={unavailable ?? (props.shortcut ? `${props.label} (Alt+${props.shortcut})` : props.label)}
+      aria-disabled={unavailable === undefined ? undefined : true}
+      aria-label={unavailable === undefined ? undefined : `${props.label}: ${unavailable}`}
       aria-keyshortcuts={props.shortcut ? `Alt+${props.shortcut}` : undefined}
       aria-pressed={props.pressed}
       aria-expanded={props.expanded}
       disabled={props.disabled ?? false}
-      onClick={props.onClick}
+      onClick={unavailable === undefined ? props.onClick : () => toast(unavailable)}
     >
       <span class="control__icon">
         <Icon name={props.icon} size={22} />
@@ -58,8 +65,8 @@ export interface ControlBarProps {
   people: number;
   onPanel: (panel: Panel) => void;
   onLeave: () => void;
-  /** Given to those who may: ask to record. */
-  onRecord?: (() => void) | undefined;
+  /** Given to those who may record: why it cannot be asked for now, and the way to ask. */
+  record?: { unavailable: NoRecording | null; onAsk: () => void } | undefined;
   /** Given to those who may: end for all. */
   onEnd?: (() => void) | undefined;
 }
@@ -112,13 +119,14 @@ export function ControlBar(props: ControlBarProps): JSX.Element {
           onClick={() => void share()}
         />
       )}
-      {props.onRecord && (
+      {props.record && (
         <Control
           id="control-record"
           icon="record"
           label={t("call.control.record")}
           class="control--second"
-          onClick={props.onRecord}
+          {...(props.record.unavailable === null ? {} : { unavailable: t(`call.record.${props.record.unavailable}`) })}
+          onClick={props.record.onAsk}
         />
       )}
       <Control
@@ -148,6 +156,14 @@ export function ControlBar(props: ControlBarProps): JSX.Element {
       >
         <span class="control__count">{props.people}</span>
       </Control>
+      <Control
+        id="control-consents"
+        icon="shield"
+        label={t("call.control.consents")}
+        {...(panel === "consents" ? { kind: "open" as const } : {})}
+        expanded={panel === "consents"}
+        onClick={() => props.onPanel("consents")}
+      />
       <Control
         id="control-settings"
         icon="settings"

@@ -5,6 +5,7 @@ import type { Participant } from "../../call/protocol";
 import { me, others, waiting } from "../../call/view";
 import { t } from "../../messages";
 import { Badge, Button, Icon } from "../../ui";
+import { Standings } from "../consent/Standings";
 import { initials } from "./Tiles";
 import { testId } from "./testId";
 
@@ -140,6 +141,7 @@ export function PeoplePanel({ state, actions, invitePage }: PeoplePanelProps): J
           ))}
         </ul>
       </section>
+      <Standings state={state} />
       {invitePage !== null && (
         <div class="stack stack--tight">
           <div class="row">

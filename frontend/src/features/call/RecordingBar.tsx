@@ -18,6 +18,8 @@ function explanation(view: RecordingView): string | null {
     case "active":
       return null;
     case "paused":
+      if (view.iDeclined) return t("call.recording.paused.i_declined");
+      if (view.declined.length > 0) return t("call.recording.paused.declined", { names: view.declined.join(", ") });
       if (undecided.count === 0) return null;
       return t(undecided.count === 1 ? "call.recording.paused.for" : "call.recording.paused.for_many", { names: undecided.names });
     case "requested":
@@ -93,10 +95,14 @@ export function RecordingOutcome({ state, onDismiss }: { state: CallState; onDis
         : notice.by === null
           ? t(`call.recording.notice.${told}_nobody`)
           : t(`call.recording.notice.${told}`, { name: notice.by });
+  const kept = notice.kept === null ? "" : ` ${t(`call.recording.kept.${notice.kept}`)}`;
   return (
     <div class="banner banner--close" role="status" data-testid="recording-outcome" data-outcome={outcome}>
       <Icon name="info" />
-      <p class="banner__words">{words}</p>
+      <p class="banner__words">
+        {words}
+        {kept}
+      </p>
       <Button class="banner__button" icon="close" label={t("action.dismiss")} onClick={onDismiss} />
     </div>
   );

@@ -23,6 +23,7 @@ import { DevicePickers } from "./DevicePickers";
 import { DeviceTrouble, troubleOf } from "./DeviceTrouble";
 import { Preview } from "./Preview";
 import type { PeopleActions } from "./PeoplePanel";
+import { DeclinedNotice } from "../consent/DeclinedNotice";
 import { WaitingNotice } from "./WaitingNotice";
 import { makeSession } from "./connect";
 import { useAudioOnGesture, useCallState, useEffects, useLocalView, useOnline } from "./hooks";
@@ -174,7 +175,12 @@ function StaffCall({ session, consultationId }: { session: CallSession; consulta
             await api.endConsultation(consultationId);
             session.dispatch({ type: "signaling_closed", code: 4410 });
           },
-          notice: <WaitingNotice queue={waiting(state)} silenced={silenced} actions={actions} />,
+          notice: (
+            <>
+              <WaitingNotice queue={waiting(state)} silenced={silenced} actions={actions} />
+              <DeclinedNotice people={state.snapshot?.declined ?? []} />
+            </>
+          ),
         }}
       />
       {asked && (

@@ -15,18 +15,27 @@ import "../../styles/join.css";
 import { Page, PublicShell, Spinner } from "../../ui";
 import { useAudioOnGesture } from "../call/hooks";
 import { devicesChecked, joinedConsultation, rememberChecked, rememberJoined } from "../call/remember";
+import type { Me } from "../../api/types";
+import { ConsentStep } from "../consent/ConsentStep";
+import { Declined } from "../consent/Declined";
 import { DeviceStep } from "./DeviceStep";
 import { Goodbye } from "./Goodbye";
 import { InvitationStep } from "./InvitationStep";
 import { LiveStep } from "./LiveStep";
 import { NameStep } from "./NameStep";
 import { ProblemPage } from "./ProblemPage";
-import { invitationStep, isRefusal, problemStep, REVOKED, secretOf, stepOf, type Step } from "./journey";
+import { consentStep, invitationStep, isRefusal, problemStep, REVOKED, secretOf, stepOf, type Step } from "./journey";
+
+/** The way on for somebody who is not in the call: past what they are asked, if they are asked anything. */
+async function onward(me: Me): Promise<Step> {
+  const step = stepOf(me, devicesChecked(me.consultation_id));
+  if (me.place === "in_call" || (step.kind !== "devices" && step.kind !== "live")) return step;
+  return consentStep(me, await api.wantedConsents(me.consultation_id, language.peek())) ?? step;
+}
 
 /** Somebody who has redeemed the link: where they are now. */
 async function resume(consultationId: string): Promise<Step> {
-  const me = await api.me(consultationId);
-  return stepOf(me, devicesChecked(consultationId));
+  return onward(await api.me(consultationId));
 }
 
 /** What the page shows first: the step that a former visit reached, else the invitation. */
@@ -133,6 +142,11 @@ export default function JoinPage({ invitationId }: { invitationId: string }): JS
     }
   };
 
+  /** On to the next page, or to the one that says why there is none. */
+  const proceed = (me: Me): void => {
+    void onward(me).then(setStep, (error: unknown) => setStep(problemStep(asProblem(error))));
+  };
+
   const inShell = (content: JSX.Element): JSX.Element => <PublicShell>{content}</PublicShell>;
   if (step === null) {
     return inShell(
@@ -162,9 +176,29 @@ export default function JoinPage({ invitationId }: { invitationId: string }): JS
         <NameStep
           me={step.me}
           onNamed={async (name) => {
-            const me = await api.updateMe(step.me.consultation_id, name, language.peek());
-            setStep(stepOf(me, false));
+            setStep(await onward(await api.updateMe(step.me.consultation_id, name, language.peek())));
           }}
+        />,
+      );
+    case "consent":
+      return inShell(
+        <ConsentStep
+          key={step.wanted.text}
+          me={step.me}
+          wanted={step.wanted}
+          onDecided={(recorded, permitted) => {
+            const me = { ...step.me, place: recorded.place };
+            if (!permitted && step.wanted.required) setStep({ kind: "declined", me, wanted: step.wanted, withdrawn: false });
+            else proceed(me);
+          }}
+        />,
+      );
+    case "declined":
+      return inShell(
+        <Declined
+          me={step.me}
+          withdrawn={step.withdrawn}
+          onBack={() => setStep({ kind: "consent", me: step.me, wanted: step.wanted })}
         />,
       );
     case "devices":
@@ -187,6 +221,7 @@ export default function JoinPage({ invitationId }: { invitationId: string }): JS
           open={!checked}
           startsAt={startsAt}
           onEnded={(farewell) => setStep({ kind: "goodbye", me: step.me, farewell })}
+          onWithdrawn={begin}
         />
       );
     case "goodbye":
@@ -198,7 +233,11 @@ export default function JoinPage({ invitationId }: { invitationId: string }): JS
           onReturn={() => {
             setRound((n) => n + 1);
             setChecked(false);
-            setStep({ kind: "live", me: step.me });
+            // the words may have changed meanwhile
+            void api.wantedConsents(step.me.consultation_id, language.peek()).then(
+              (wanted) => setStep(consentStep(step.me, wanted) ?? { kind: "live", me: step.me }),
+              () => setStep({ kind: "live", me: step.me }),
+            );
           }}
         />,
       );

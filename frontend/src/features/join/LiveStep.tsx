@@ -22,9 +22,11 @@ export interface LiveStepProps {
   /** When the consultation was planned for; null until it is known. */
   startsAt: string | null;
   onEnded: (farewell: Farewell) => void;
+  /** They withdrew what care by video needs: the server has taken them out. */
+  onWithdrawn: () => void;
 }
 
-export function LiveStep({ me, media, open, startsAt, onEnded }: LiveStepProps): JSX.Element {
+export function LiveStep({ me, media, open, startsAt, onEnded, onWithdrawn }: LiveStepProps): JSX.Element {
   const [session, setSession] = useState<CallSession | null>(null);
   const ended = useRef(onEnded);
   ended.current = onEnded;
@@ -55,10 +57,10 @@ export function LiveStep({ me, media, open, startsAt, onEnded }: LiveStepProps):
       </PublicShell>
     );
   }
-  return <Connected session={session} me={me} open={open} startsAt={startsAt} />;
+  return <Connected session={session} me={me} open={open} startsAt={startsAt} onWithdrawn={onWithdrawn} />;
 }
 
-function Connected({ session, me, open, startsAt }: Omit<LiveStepProps, "media" | "onEnded"> & { session: CallSession }): JSX.Element {
+function Connected({ session, me, open, startsAt, onWithdrawn }: Omit<LiveStepProps, "media" | "onEnded"> & { session: CallSession }): JSX.Element {
   const state = useCallState(session);
   useOnline(session);
   useEffects(session, (effect) => {
@@ -77,6 +79,7 @@ function Connected({ session, me, open, startsAt }: Omit<LiveStepProps, "media" 
         consultationId={me.consultation_id}
         capabilities={me.capabilities}
         onLeave={() => session.leave()}
+        onWithdrawn={onWithdrawn}
       />
     );
   }

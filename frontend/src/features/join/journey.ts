@@ -1,7 +1,7 @@
 // Where on the patient's way somebody is. Pure: what the server says about an invitation and a participant becomes a step.
 // Invariant: every answer of the server leads to a step that says what to do; there is no way into nothing.
 import type { Problem } from "../../api/problem";
-import type { ConsultationStatus, InvitationPreview, Me, Place } from "../../api/types";
+import type { ConsentText, ConsultationStatus, InvitationPreview, Me, Place, WantedConsent } from "../../api/types";
 import type { Ending } from "../../call/model";
 
 export type InvitationProblem =
@@ -24,6 +24,8 @@ export type Farewell = Ending | "left_lobby";
 export type Step =
   | { kind: "invitation"; preview: InvitationPreview }
   | { kind: "name"; me: Me }
+  | { kind: "consent"; me: Me; wanted: ConsentText }
+  | { kind: "declined"; me: Me; wanted: ConsentText; withdrawn: boolean }
   | { kind: "devices"; me: Me }
   | { kind: "live"; me: Me }
   | { kind: "goodbye"; me: Me; farewell: Farewell }
@@ -95,6 +97,17 @@ export function stepOf(me: Me, checked: boolean): Step {
   if (me.name === null || me.name.trim() === "") return { kind: "name", me };
   if (me.place === "in_call" || (me.place === "lobby" && (checked || !publishes(me)))) return { kind: "live", me };
   return { kind: "devices", me };
+}
+
+/**
+ * What is asked before the waiting room, if anything is still open: the first text nobody has answered, or the page that follows a no to
+ * what is required. Null when the way is free.
+ */
+export function consentStep(me: Me, wanted: readonly WantedConsent[]): Step | null {
+  const refused = wanted.find((one) => one.text.required && (one.decision === "deny" || one.decision === "withdrawn"));
+  if (refused) return { kind: "declined", me, wanted: refused.text, withdrawn: refused.decision === "withdrawn" };
+  const open = wanted.find((one) => one.decision === null);
+  return open ? { kind: "consent", me, wanted: open.text } : null;
 }
 
 /** The step of somebody who has only opened the link. */

@@ -51,7 +51,7 @@ function ConsentTexts({ texts }: { texts: Text[] }): JSX.Element | null {
               header: t("policies.languages"),
               cell: (text) => text.languages.map((tag) => languageName(tag)).join(", "),
             },
-            { key: "purpose", header: t("policies.purpose"), cell: (text) => text.purpose },
+            { key: "purpose", header: t("policies.purpose"), cell: (text) => text.purposes.map((one) => t(`purpose.${one}`)).join(", ") },
             {
               key: "status",
               header: t("policies.status"),

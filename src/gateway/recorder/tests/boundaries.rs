@@ -178,6 +178,10 @@ impl PartStore for Obstructed {
     fn parts(&self, recording: RecordingId) -> Result<Vec<PartId>, PartStoreError> {
         self.inner.parts(recording)
     }
+
+    fn remove(&self, recording: RecordingId) -> Result<(), PartStoreError> {
+        self.inner.remove(recording)
+    }
 }
 
 fn obstructed(folder: &Path, chunks_until_full: Option<usize>) -> (Arc<Obstructed>, Sender<()>) {

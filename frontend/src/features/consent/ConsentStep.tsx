@@ -65,9 +65,9 @@ export function ConsentStep({ me, wanted, onDecided }: ConsentStepProps): JSX.El
   const missing = (value: string): string | undefined => (lacking && value.trim() === "" ? words.fill_in : undefined);
   return (
     <div dir={direction(tag)} lang={tag}>
-      <Page title={text?.title ?? wanted.title} width="narrow" heading={<span class="quietly">{text?.title ?? wanted.title}</span>}>
+      <Page title={text?.title ?? wanted.title} width="narrow">
         <div class="stack stack--loose" data-testid="consent-step" data-text={wanted.text}>
-          <ConsentTextView read={read} />
+          <ConsentTextView read={read} page />
           {(me.role === "patient" || me.role === "related_person") && (
             <fieldset class="consent__whom stack stack--tight">
               <legend>{words.whom}</legend>

@@ -13,14 +13,14 @@ function Spans({ spans }: { spans: readonly Span[] }): JSX.Element {
   return <>{spans.map((span, index) => (span.bold ? <strong key={index}>{span.text}</strong> : span.text))}</>;
 }
 
-function Body({ body }: { body: string }): JSX.Element {
+function Body({ body, heading: Heading }: { body: string; heading: "h2" | "h4" }): JSX.Element {
   const blocks = parseConsentText(body).map((block, index): ComponentChildren => {
     switch (block.kind) {
       case "heading":
         return (
-          <h4 key={index}>
+          <Heading key={index}>
             <Spans spans={block.spans} />
-          </h4>
+          </Heading>
         );
       case "paragraph":
         return (
@@ -76,8 +76,8 @@ export function useConsentText(text: string, version: string | null): ReadText {
   return { state, language, choose, reload: () => setAttempt((n) => n + 1) };
 }
 
-/** The text with its language chooser; `level` is that of the title's heading. */
-export function ConsentTextView({ read }: { read: ReadText }): JSX.Element {
+/** The text with its language chooser. On a page of its own the title is the page's. */
+export function ConsentTextView({ read, page = false }: { read: ReadText; page?: boolean }): JSX.Element {
   const { state, language } = read;
   const text = state.kind === "shown" ? state.text : null;
   const tag = text?.language ?? language;
@@ -116,12 +116,12 @@ export function ConsentTextView({ read }: { read: ReadText }): JSX.Element {
           data-digest={text.digest}
           data-language={text.language}
         >
-          <h3>{text.title}</h3>
-          <Body body={text.body} />
+          {!page && <h3>{text.title}</h3>}
+          <Body body={text.body} heading={page ? "h2" : "h4"} />
         </article>
       )}
       {text && (
-        <p class="row small faint">
+        <p class="row small faint consent__version">
           <span>{fill(words.version, { text: text.text, version: text.version })}</span>
           {text.status === "sample" && <Badge kind="warning">{words.sample}</Badge>}
         </p>

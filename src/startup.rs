@@ -160,6 +160,10 @@ pub async fn open_services(config: &Config, public_origin: String, parts: Parts)
     let proposed = Bundle::check(files);
     let policy =
         bring_into_force(&database, proposed, config.demo || parts.accept_policies, parts.clock.as_ref(), entropy.as_ref()).await?;
+    let samples = policy.bundle.samples();
+    if !config.demo && !samples.is_empty() {
+        tracing::warn!(texts = samples.join(", "), "patients are shown sample consent texts: read them and adopt them in consent.toml");
+    }
     let sequencer = Sequencer::start(database.clone(), Arc::clone(&signer), Arc::clone(&parts.clock));
     // half of the cores: whoever is signed in must not wait for those who try passwords
     let parallel = std::thread::available_parallelism().map_or(1, |cores| (cores.get() / 2).max(1));

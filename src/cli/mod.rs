@@ -1,6 +1,8 @@
 //! Floor 6: the command line, one file per subcommand.
 
 pub mod audit;
+pub mod consent;
+pub mod doctor;
 pub mod policy;
 pub mod serve;
 pub mod settings;
@@ -26,6 +28,11 @@ enum Command {
     /// Policy files.
     #[command(subcommand)]
     Policy(policy::Policy),
+    /// Check consent receipts, take a dossier away.
+    #[command(subcommand)]
+    Consent(consent::Consent),
+    /// Look at this installation and say what is not as it should be.
+    Doctor(doctor::Doctor),
     /// Check exports of the audit log.
     #[command(subcommand)]
     Audit(audit::Audit),
@@ -41,6 +48,8 @@ impl Cli {
             Command::Serve(serve) => serve.run(),
             Command::User(user) => user.run(),
             Command::Policy(policy) => policy.run(),
+            Command::Consent(consent) => consent.run(),
+            Command::Doctor(doctor) => doctor.run(),
             Command::Audit(audit) => audit.run(),
         }
     }

@@ -108,6 +108,25 @@ fn verify_with(key: &VerifyingKey, purpose: &str, bytes: &[u8], signature: &[u8]
     Signature::from_slice(signature).is_ok_and(|signature| key.verify_strict(&bound(purpose, bytes), &signature).is_ok())
 }
 
+/// Whether the holder of a verifier key made a signature of [`LogSigner::sign`].
+#[must_use]
+pub fn verify_by(verifier_key: &str, purpose: &str, bytes: &[u8], signature: &[u8]) -> bool {
+    let Some(public) = public_key(verifier_key) else { return false };
+    VerifyingKey::from_bytes(&public).is_ok_and(|key| verify_with(&key, purpose, bytes, signature))
+}
+
+/// SHA-256 of the public key in a verifier key, lower-case hex in groups of four: what people compare. Empty for what is not one.
+#[must_use]
+pub fn fingerprint(verifier_key: &str) -> String {
+    let hash = public_key(verifier_key).map(|key| crate::crypto::digest::sha256_hex(&key)).unwrap_or_default();
+    hash.as_bytes().chunks(4).map(|four| String::from_utf8_lossy(four).into_owned()).collect::<Vec<_>>().join(" ")
+}
+
+fn public_key(verifier_key: &str) -> Option<[u8; 32]> {
+    let bytes = STANDARD.decode(verifier_key.splitn(3, '+').nth(2)?).ok()?;
+    bytes.strip_prefix(&[ED25519]).and_then(|key| key.try_into().ok())
+}
+
 /// Reads a signed checkpoint and checks origin and signature against a verifier key.
 ///
 /// # Errors
@@ -162,5 +181,10 @@ mod tests {
         let signature = signer.sign("manifest", b"x");
         assert!(signer.verify("manifest", b"x", &signature));
         assert!(!signer.verify("receipt", b"x", &signature) && !signer.verify("manifest", b"y", &signature));
+        assert!(verify_by(signer.verifier_key(), "manifest", b"x", &signature));
+        let other = LogSigner::new("clinic.example/audit", &[2; 32]).expect("key");
+        assert!(!verify_by(other.verifier_key(), "manifest", b"x", &signature) && !verify_by("nonsense", "manifest", b"x", &signature));
+        assert_ne!(fingerprint(signer.verifier_key()), fingerprint(other.verifier_key()));
+        assert_eq!(fingerprint(signer.verifier_key()).len(), 79);
     }
 }

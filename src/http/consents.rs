@@ -193,6 +193,8 @@ pub struct ConsentView {
     /// Whether it counts still: no later decision and no newer text that asks again took its place.
     stands: bool,
     policy_digest: String,
+    /// SHA-256 of title and body as they were shown.
+    shown: String,
     #[schema(value_type = String)]
     decided_at: Timestamp,
 }
@@ -200,6 +202,7 @@ pub struct ConsentView {
 impl From<OpenConsent> for ConsentView {
     fn from(open: OpenConsent) -> Self {
         let OpenConsent { consent, person, representative, role, stands } = open;
+        let signed = consent.signed().is_some();
         let (representative_name, representative_relationship) = representative.map(|r| (r.name, r.relationship)).unzip();
         Self {
             id: consent.id,
@@ -218,8 +221,9 @@ impl From<OpenConsent> for ConsentView {
             version: consent.shown.version,
             language: consent.shown.language,
             digest: consent.shown.digest,
+            shown: consent.shown.shown,
             method: consent.method,
-            signed: consent.statement.is_some(),
+            signed,
             stands,
             policy_digest: consent.policy_digest,
             decided_at: consent.decided_at,
@@ -230,7 +234,7 @@ impl From<OpenConsent> for ConsentView {
 /// Decisions.
 #[derive(Serialize, ToSchema)]
 pub struct ConsentViews {
-    consents: Vec<ConsentView>,
+    pub(super) consents: Vec<ConsentView>,
 }
 
 /// Whom to ask again.

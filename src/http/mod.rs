@@ -6,6 +6,7 @@ pub mod accounts;
 pub mod assets;
 pub mod audit;
 pub mod caller;
+pub mod consent_registers;
 pub mod consents;
 pub mod consultations;
 pub mod custody;
@@ -19,6 +20,7 @@ pub mod patients;
 pub mod playback;
 pub mod policies;
 pub mod problem;
+pub mod receipts;
 pub mod recordings;
 pub mod retention;
 pub mod sign_in;
@@ -86,7 +88,9 @@ fn routes(config: &mut web::ServiceConfig) {
                 .configure(emergency::routes)
                 .configure(participants::routes)
                 .configure(invitations::routes)
+                .configure(receipts::routes)
                 .configure(consents::routes)
+                .configure(consent_registers::routes)
                 .configure(recordings::routes)
                 .configure(playback::routes)
                 .configure(custody::routes)

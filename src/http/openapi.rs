@@ -1,8 +1,8 @@
 //! The OpenAPI 3.1 document of everything under `/api/v1`, served at `/api/v1/openapi.json`.
 
 use crate::http::{
-    Answer, accounts, audit, consents, consultations, custody, emergency, invitations, own_sign_in, participants, patients, playback,
-    policies, recordings, retention, sign_in, system,
+    Answer, accounts, audit, consent_registers, consents, consultations, custody, emergency, invitations, own_sign_in, participants,
+    patients, playback, policies, receipts, recordings, retention, sign_in, system,
 };
 use actix_web::{HttpResponse, web};
 use serde_json::json;
@@ -91,6 +91,15 @@ use utoipa::OpenApi;
         consents::decide,
         consents::withdraw,
         consents::ask_again,
+        receipts::own,
+        receipts::make_link,
+        receipts::open,
+        receipts::take,
+        receipts::withdraw,
+        consent_registers::search,
+        consent_registers::export,
+        consent_registers::coverage,
+        consent_registers::texts,
         recordings::ask,
         recordings::of_consultation,
         recordings::list,

@@ -209,6 +209,12 @@ impl ConsentText {
         })
     }
 
+    /// Reads a text from its file as it was once accepted; `None` for a head of an earlier form.
+    #[must_use]
+    pub fn accepted(text: &str, version: &str, language: &str, content: &str) -> Option<Self> {
+        Self::parse(&format!("consent/{text}/{version}/{language}.md"), content).ok()
+    }
+
     /// When it is shown.
     #[must_use]
     pub fn moment(&self) -> Moment {

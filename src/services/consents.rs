@@ -11,7 +11,7 @@ use crate::domain::consultation::Consultation;
 use crate::domain::id::{ConsentId, EntryId, ParticipantId, PatientId, RecordingId};
 use crate::domain::participant::{Place, Role};
 use crate::domain::recording::{AfterWithdrawal, Recording, State};
-use crate::domain::statement::{LONGEST, Representative, Statement, StatementError};
+use crate::domain::statement::{KIND, LONGEST, Representative, Statement, StatementError};
 use crate::policy::bundle::Bundle;
 use crate::policy::catalogue::ConsentText;
 use crate::services::Services;
@@ -24,6 +24,7 @@ use crate::storage::participants::{self, Participant};
 use crate::storage::{custody, patients, recordings};
 use base64::Engine;
 use base64::engine::general_purpose::URL_SAFE_NO_PAD;
+use serde_json::json;
 use std::collections::{BTreeMap, BTreeSet};
 
 /// A statement as a browser presents it. What is missing is named in the refusal.
@@ -225,6 +226,24 @@ impl Services {
             }
             _ => Err(ServiceError::ConsentMismatch),
         }
+    }
+
+    /// Withdraws with a signed statement, and does nothing else.
+    ///
+    /// # Errors
+    /// As [`Services::decide`]; [`ServiceError::ConsentMismatch`] for a statement that is no withdrawal.
+    pub async fn withdraw_signed(
+        &self,
+        permit: &Permit<DecideConsent>,
+        consultation: &Consultation,
+        presented: Presented,
+        method: Method,
+    ) -> Result<Recorded, ServiceError> {
+        let statement = presented.statement.as_deref().ok_or(ServiceError::ConsentIncomplete("statement"))?;
+        if Statement::parse(statement).map_err(incomplete)?.decision != Decision::Withdrawn {
+            return Err(ServiceError::ConsentMismatch);
+        }
+        self.decide(permit, consultation, presented, method).await
     }
 
     /// Withdraws without a signature: nobody is held to a consent because their browser cannot sign.
@@ -711,15 +730,27 @@ impl Services {
         if let Some(signed) = signed {
             return self.prepare(tx, permit, own, signed, method, patient).await;
         }
-        let mut denied = latest.permitted;
-        denied.extend(latest.denied);
+        let key = self.evidence_key(tx, patient).await?;
+        let id = ConsentId::from_uuid(self.new_uuid()?);
+        let mut denied = latest.permitted.clone();
+        denied.extend(latest.denied.iter().copied());
+        // nobody signed it: it says what is known of who withdrew, in the form that a browser would have signed
+        let before = self.open_statement(tx, &latest).await?.and_then(|bytes| Statement::parse(&bytes).ok());
+        let stated = json!({
+            "kind": KIND, "id": id, "consultation": own.consultation, "participant": own.id, "recording": latest.recording,
+            "person": before.as_ref().map(|s| &s.person), "text": latest.shown.text, "version": latest.shown.version,
+            "language": latest.shown.language, "digest": latest.shown.digest, "shown": latest.shown.shown,
+            "decision": Decision::Withdrawn, "permitted": [], "denied": denied, "capacity": latest.capacity,
+            "representative": before.as_ref().and_then(|s| s.representative.as_ref()), "at": self.now(),
+        });
+        let sealed = seal_value(&key, stated.to_string().as_bytes(), context(id).as_bytes(), self.entropy.as_ref())?;
         let consent = Consent {
-            id: ConsentId::from_uuid(self.new_uuid()?),
+            id,
             decision: Decision::Withdrawn,
             permitted: Vec::new(),
             denied,
             method,
-            statement: None,
+            statement: Some(SignedStatement { sealed, algorithm: String::new(), public_key: Vec::new(), signature: Vec::new() }),
             policy_digest: permit.policy_digest().to_owned(),
             entry: Some(EntryId::from_uuid(self.new_uuid()?)),
             decided_at: self.now(),
@@ -752,7 +783,7 @@ impl Services {
             .with("language", consent.shown.language.as_str())
             .with("digest", consent.shown.digest.as_str())
             .with("shown", consent.shown.shown.as_str());
-        if let Some(signed) = &consent.statement {
+        if let Some(signed) = consent.signed() {
             // which statement, without what it says: the signature is over bytes only the statement's holder has
             entry = entry.with("signature", crate::crypto::digest::sha256_hex(&signed.signature));
         }

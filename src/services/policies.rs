@@ -6,12 +6,15 @@
 use crate::crypto::digest::sha256_hex;
 use crate::domain::access::{Caller, Permit, ReadPolicies};
 use crate::domain::audit::{Entry, Event};
+use crate::domain::consent::TextShown;
 use crate::domain::id::{EntryId, uuid_v7};
 use crate::domain::time::Clock;
+use crate::domain::time::Timestamp;
 use crate::policy::bundle::{Bundle, BundleError, Files};
+use crate::policy::catalogue::former_words;
 use crate::services::error::ServiceError;
 use crate::services::{PolicyInForce, Services};
-use crate::storage::database::Database;
+use crate::storage::database::{Database, Tx};
 use crate::storage::policies::{self, AcceptedBundle};
 use std::collections::BTreeMap;
 use std::sync::Arc;
@@ -117,6 +120,28 @@ pub fn follow_accepted(services: &Arc<Services>, every: Duration) {
     });
 }
 
+/// A consent text and the time since which it was accepted.
+pub struct AcceptedText {
+    /// Name.
+    pub text: String,
+    /// Version.
+    pub version: String,
+    /// Language.
+    pub language: String,
+    /// SHA-256 of its file, lower-case hex.
+    pub digest: String,
+    /// Heading.
+    pub title: String,
+    /// The words.
+    pub body: String,
+    /// The bundle it first came with.
+    pub policy_digest: String,
+    /// When that was accepted.
+    pub from: Timestamp,
+    /// When a bundle without it, or with a newer version of it, was accepted.
+    pub until: Option<Timestamp>,
+}
+
 impl Services {
     /// Obeys the bundle that was accepted last, if it is not the one in force.
     async fn follow_accepted_policies(&self) -> Result<(), ServiceError> {
@@ -131,6 +156,63 @@ impl Services {
         self.ask_about_new_words().await
     }
 
+    /// Every consent text that was ever accepted, with the time it was in force; oldest first.
+    pub(crate) async fn accepted_texts(&self, tx: &mut Tx) -> Result<Vec<AcceptedText>, ServiceError> {
+        let mut texts: Vec<AcceptedText> = Vec::new();
+        for bundle in policies::all(tx).await? {
+            let files = files_of(&bundle)?;
+            let here: BTreeMap<&str, &str> = files.iter().filter(|(path, _)| path.starts_with("consent/")).collect();
+            let newest = |name: &str| {
+                let versions =
+                    here.keys().filter_map(|path| path.strip_prefix("consent/")?.split_once('/').filter(|(text, _)| *text == name));
+                versions.filter_map(|(_, rest)| rest.split('/').next()?.parse::<u32>().ok()).max()
+            };
+            for text in texts.iter_mut().filter(|t| t.until.is_none()) {
+                if text.version.parse().ok() != newest(&text.text) || !here.contains_key(path_of(text).as_str()) {
+                    text.until = Some(bundle.accepted_at);
+                }
+            }
+            for (path, content) in &here {
+                let parts: Vec<&str> = path.split('/').collect();
+                let [_, name, version, file] = parts[..] else { continue };
+                let language = file.trim_end_matches(".md");
+                let known = texts.iter().any(|t| t.text == name && t.version == version && t.language == language && t.until.is_none());
+                if known || newest(name) != version.parse().ok() {
+                    continue;
+                }
+                let (title, body) = former_words(content).ok_or(ServiceError::Integrity)?;
+                texts.push(AcceptedText {
+                    text: name.to_owned(),
+                    version: version.to_owned(),
+                    language: language.to_owned(),
+                    digest: sha256_hex(content.as_bytes()),
+                    title,
+                    body,
+                    policy_digest: bundle.digest.clone(),
+                    from: bundle.accepted_at,
+                    until: None,
+                });
+            }
+        }
+        Ok(texts)
+    }
+
+    /// The file of a consent text as it was accepted, whenever that was.
+    pub(crate) async fn text_file(&self, tx: &mut Tx, shown: &TextShown) -> Result<Option<String>, ServiceError> {
+        let path = format!("consent/{}/{}/{}.md", shown.text, shown.version, shown.language);
+        let same = |content: &&str| sha256_hex(content.as_bytes()) == shown.digest;
+        let bundle = self.policy().bundle;
+        if let Some((_, content)) = bundle.files().iter().find(|(at, content)| *at == path && same(content)) {
+            return Ok(Some(content.to_owned()));
+        }
+        for accepted in policies::all(tx).await?.iter().rev() {
+            if let Some((_, content)) = files_of(accepted)?.iter().find(|(at, content)| *at == path && same(content)) {
+                return Ok(Some(content.to_owned()));
+            }
+        }
+        Ok(None)
+    }
+
     /// The bundle in force, read on the record.
     ///
     /// # Errors
@@ -140,4 +222,8 @@ impl Services {
         self.record(self.entry(Event::PoliciesRead, permit.caller())?.with("digest", in_force.bundle.digest())).await?;
         Ok(in_force)
     }
+}
+
+fn path_of(text: &AcceptedText) -> String {
+    format!("consent/{}/{}/{}.md", text.text, text.version, text.language)
 }

@@ -31,6 +31,8 @@ pub enum Tried<'a> {
     AccountLink(&'a str),
     /// An invitation to a consultation.
     Invitation(&'a str),
+    /// A private link to receipts.
+    ReceiptLink(&'a str),
     /// Coming back from an identity provider.
     Provider,
     /// A provider's word that someone signed out.
@@ -46,6 +48,7 @@ impl Tried<'_> {
             Self::Passkey(account) => format!("passkey/{}", account.map_or_else(String::new, |id| id.to_string())),
             Self::AccountLink(id) => format!("link/{id}"),
             Self::Invitation(id) => format!("invitation/{id}"),
+            Self::ReceiptLink(id) => format!("receipts/{id}"),
             Self::Provider => "provider".to_owned(),
             Self::LogoutToken(provider) => format!("logout/{provider}"),
         }

@@ -25,7 +25,7 @@ const LINK: &str = "SELECT participant_id, secret_hash, expires_at FROM receipt_
 /// Every statement, for the test that prepares them on both engines.
 pub const STATEMENTS: &[&str] = &[INSERT, LOOKUP, OF_RECORDING, OF_CONSULTATION, OF_PARTICIPANT, SEARCH, INSERT_LINK, LINK];
 
-/// What was signed in the person's browser.
+/// What someone stated, and their browser's signature under it; withdrawing needs none.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct SignedStatement {
     /// The statement's bytes, sealed under the patient's evidence key.
@@ -34,8 +34,16 @@ pub struct SignedStatement {
     pub algorithm: String,
     /// The public key.
     pub public_key: Vec<u8>,
-    /// The signature over the bytes.
+    /// The signature over the bytes; empty where nothing was signed.
     pub signature: Vec<u8>,
+}
+
+impl Consent {
+    /// What was signed in the person's browser, if anything was.
+    #[must_use]
+    pub fn signed(&self) -> Option<&SignedStatement> {
+        self.statement.as_ref().filter(|statement| !statement.signature.is_empty())
+    }
 }
 
 /// One decision.

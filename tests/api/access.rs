@@ -28,6 +28,7 @@ const PLANNING: &[&str] = &["clinician", "scheduler"];
 const AUDITOR: &[&str] = &["auditor"];
 const ADMINISTRATOR: &[&str] = &["administrator"];
 const OFFICER: &[&str] = &["records_officer"];
+const OVERSEEING: &[&str] = &["auditor", "records_officer"];
 const OVERSIGHT: &[&str] = &["auditor", "administrator"];
 const KEEPING: &[&str] = &["auditor", "records_officer", "administrator"];
 
@@ -107,6 +108,15 @@ const ROUTES: &[(&str, &str, For)] = &[
     ("GET", "/consultations/{id}/consents/own", Place(CLINICIAN)),
     ("GET", "/consultations/{id}/consents/wanted", Place(CLINICIAN)),
     ("POST", "/consultations/{id}/consents/withdraw", Place(CLINICIAN)),
+    ("GET", "/consultations/{id}/consents/{consent}/receipt", Place(CLINICIAN)),
+    ("POST", "/consultations/{id}/receipt-link", Place(CLINICIAN)),
+    ("POST", "/receipt-links/{id}/open", Anyone),
+    ("POST", "/receipt-links/{id}/receipt", Anyone),
+    ("POST", "/receipt-links/{id}/withdraw", Anyone),
+    ("POST", "/consents/search", Roles(OVERSEEING)),
+    ("POST", "/consents/export", Roles(OVERSEEING)),
+    ("GET", "/consents/coverage", Roles(OVERSEEING)),
+    ("GET", "/consents/texts", Roles(OVERSEEING)),
     ("POST", "/recordings/{id}/ask-again", Place(CLINICIAN)),
     ("POST", "/recordings/{id}/review", Roles(OFFICER)),
     ("POST", "/consultations/{id}/recordings", Place(CLINICIAN)),
@@ -153,6 +163,10 @@ fn body(path: &str) -> Value {
         }
         "/consultations/{id}/consents" => json!({"statement": "{}", "algorithm": "Ed25519", "public_key": "AA", "signature": "AA"}),
         "/consultations/{id}/consents/withdraw" => json!({"text": "care-by-video"}),
+        "/receipt-links/{id}/open" => json!({"secret": "x"}),
+        "/receipt-links/{id}/receipt" => json!({"secret": "x", "consent": "01890000-0000-7000-8000-000000000001"}),
+        "/receipt-links/{id}/withdraw" => json!({"secret": "x", "about": {"text": "care-by-video"}}),
+        "/consents/export" => json!({"form": "csv", "search": {}}),
         "/recordings/{id}/ask-again" => json!({"participant": "01890000-0000-7000-8000-000000000001"}),
         "/recordings/{id}/review" => json!({"outcome": "keep"}),
         "/recordings/{id}/holds" => json!({"reason": "a court asked for it"}),
@@ -199,6 +213,7 @@ impl Scene {
         template
             .replace("{id}", id)
             .replace("{participant}", none)
+            .replace("{consent}", none)
             .replace("{hold}", none)
             .replace("{grant}", none)
             .replace("{index}", "0")

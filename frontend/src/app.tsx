@@ -91,6 +91,8 @@ const EmergenciesPage = lazy(() => import("./features/emergency/EmergenciesPage"
 const AccountPage = lazy(() => import("./features/account/AccountPage"));
 const SetPasswordPage = lazy(() => import("./features/account/SetPasswordPage"));
 const ProofDialog = lazyDialog(() => import("./features/account/ProofDialog"));
+const ReceiptsPage = lazy(() => import("./features/consent/ReceiptsPage"));
+const RegistersPage = lazy(() => import("./features/consent/RegistersPage"));
 const JoinPage = lazy(() => import("./features/join/JoinPage"));
 const StaffCallPage = lazy(() => import("./features/call/StaffCallPage"));
 
@@ -102,6 +104,7 @@ const ROLES: Partial<Record<Route["page"], readonly Role[]>> = {
   "staff-call": ["clinician"],
   "recordings": ["clinician", "auditor", "records_officer"],
   "recording": ["clinician", "auditor", "records_officer"],
+  "consents": ["auditor", "records_officer"],
   "audit": ["auditor"],
   "retention": ["auditor", "records_officer", "administrator"],
   "policies": ["auditor", "records_officer", "administrator"],
@@ -118,6 +121,8 @@ function staffPage(route: Route): JSX.Element | null {
       return <NewConsultationPage />;
     case "consultation":
       return <ConsultationPage key={route.consultationId} consultationId={route.consultationId} />;
+    case "consents":
+      return <RegistersPage />;
     case "recordings":
       return <RecordingsPage />;
     case "recording":
@@ -214,6 +219,12 @@ function Chosen({ route }: { route: Route }): JSX.Element {
   switch (route.page) {
     case "join":
       return <JoinPage key={route.invitationId} invitationId={route.invitationId} />;
+    case "receipts":
+      return (
+        <PublicShell>
+          <ReceiptsPage key={route.linkId} linkId={route.linkId} />
+        </PublicShell>
+      );
     case "sign-in":
       return (
         <PublicShell>

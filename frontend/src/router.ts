@@ -11,6 +11,8 @@ export type Route =
   | { page: "consultation"; consultationId: string }
   | { page: "staff-call"; consultationId: string }
   | { page: "join"; invitationId: string }
+  | { page: "receipts"; linkId: string }
+  | { page: "consents" }
   | { page: "recordings" }
   | { page: "recording"; recordingId: string }
   | { page: "audit" }
@@ -31,6 +33,8 @@ const PATTERNS: [RegExp, (parts: string[]) => Route][] = [
   [/^\/consultations\/([^/]+)$/, ([id]) => ({ page: "consultation", consultationId: id ?? "" })],
   [/^\/consultations\/([^/]+)\/call$/, ([id]) => ({ page: "staff-call", consultationId: id ?? "" })],
   [/^\/join\/([^/]+)$/, ([id]) => ({ page: "join", invitationId: id ?? "" })],
+  [/^\/receipts\/([^/]+)$/, ([id]) => ({ page: "receipts", linkId: id ?? "" })],
+  [/^\/consents$/, () => ({ page: "consents" })],
   [/^\/recordings$/, () => ({ page: "recordings" })],
   [/^\/recordings\/([^/]+)$/, ([id]) => ({ page: "recording", recordingId: id ?? "" })],
   [/^\/audit$/, () => ({ page: "audit" })],

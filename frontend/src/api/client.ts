@@ -200,6 +200,20 @@ export const api = {
     get<{ consents: T.Consent[] }>(`/consultations/${id(consultation)}/consents`, signal).then((answer) => answer.consents),
   ownConsents: (consultation: string, signal?: AbortSignal) =>
     get<{ consents: T.Consent[] }>(`/consultations/${id(consultation)}/consents/own`, signal).then((answer) => answer.consents),
+  receiptLink: (consultation: string) =>
+    post<{ link: string; expires_at: string }>(`/consultations/${id(consultation)}/receipt-link`),
+  openReceipts: (link: string, secret: string) => post<T.Receipts>(`/receipt-links/${id(link)}/open`, { secret }),
+  takeReceipt: (link: string, secret: string, consent: string, form: "json" | "pdf") =>
+    send("POST", `/receipt-links/${id(link)}/receipt`, { secret, consent, form }).then((response) => response.blob()),
+  withdrawByLink: (link: string, secret: string, about: { recording: string } | { text: string }, decision: T.SignedDecision | null) =>
+    post<T.Recorded>(`/receipt-links/${id(link)}/withdraw`, { secret, about, decision }),
+  searchConsents: (search: T.ConsentSearch, signal?: AbortSignal) =>
+    post<{ consents: T.Consent[] }>("/consents/search", search, signal).then((answer) => answer.consents),
+  exportConsents: (search: T.ConsentSearch, form: "csv" | "fhir") =>
+    send("POST", "/consents/export", { form, search }).then((response) => response.blob()),
+  consentCoverage: (signal?: AbortSignal) =>
+    get<{ consultations: T.ConsentCoverage[] }>("/consents/coverage", signal).then((answer) => answer.consultations),
+  textsInForce: (signal?: AbortSignal) => get<{ texts: T.TextInForce[] }>("/consents/texts", signal).then((answer) => answer.texts),
   askAgain: (recording: string, participant: string) =>
     nothing("POST", `/recordings/${id(recording)}/ask-again`, { participant }),
   requestRecording: (consultation: string, text: string) =>

@@ -285,7 +285,47 @@ export interface Consent {
   /** Whether it counts still. */
   stands: boolean;
   policy_digest: string;
+  /** SHA-256 of title and body as they were shown. */
+  shown: string;
   decided_at: string;
+}
+
+/** What a private link to receipts opens. */
+export interface Receipts {
+  clinic_name: string;
+  consultation_id: string;
+  participant_id: string;
+  expires_at: string;
+  consents: { title: string; consent: Consent }[];
+}
+
+export interface ConsentSearch {
+  id?: string;
+  text?: string;
+  decision?: Decided;
+  purpose?: Purpose;
+  from?: string;
+  to?: string;
+}
+
+export interface ConsentCoverage {
+  consultation_id: string;
+  status: ConsultationStatus;
+  starts_at: string;
+  people: { role: ParticipantRole; required: number; given: number; declined: boolean }[];
+  recordings: { id: string; state: RecordingState; decided: number; permitted: number }[];
+}
+
+export interface TextInForce {
+  text: string;
+  version: string;
+  language: string;
+  title: string;
+  digest: string;
+  policy_digest: string;
+  from: string;
+  until: string | null;
+  body: string;
 }
 
 export type RecordingState = "requested" | "active" | "paused" | "stopped" | "sealed" | "destroyed" | "refused";

@@ -22,11 +22,13 @@ const NAVIGATION: Record<Role, readonly { href: string; label: Key }[]> = {
   scheduler: [{ href: "/consultations", label: "nav.consultations" }],
   records_officer: [
     { href: "/recordings", label: "nav.recordings" },
+    { href: "/consents", label: "nav.consents" },
     { href: "/retention", label: "nav.retention" },
     { href: "/policies", label: "nav.policies" },
   ],
   auditor: [
     { href: "/audit", label: "nav.audit" },
+    { href: "/consents", label: "nav.consents" },
     { href: "/emergencies", label: "nav.emergencies" },
     { href: "/users", label: "nav.users" },
     { href: "/recordings", label: "nav.recordings" },

@@ -10,6 +10,7 @@ import { useAction, useResource } from "../../state/resource";
 import { Badge, Button, Loaded, Notice } from "../../ui";
 import { Ask } from "../call/Ask";
 import { testId } from "../call/testId";
+import { ReceiptLink } from "./ReceiptLink";
 import { withdraw } from "./signing";
 
 export interface MyConsentsProps {
@@ -72,6 +73,7 @@ export function MyConsents({ consultationId, round, onWithdrawn }: MyConsentsPro
           );
         }}
       </Loaded>
+      <ReceiptLink consultationId={consultationId} />
       {asked && (
         <Ask
           id="withdraw-question"

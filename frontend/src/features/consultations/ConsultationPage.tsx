@@ -12,6 +12,7 @@ import { useAction, useResource } from "../../state/resource";
 import { HeldEmergency, TakeEmergency } from "../emergency/TakeEmergency";
 import { announce, Button, Card, Confirm, Facts, Loaded, Notice, Page, ProblemNotice, Skeleton, toast } from "../../ui";
 import "./consultations.css";
+import { ConsentsCard } from "../consent/ConsentsCard";
 import { Invitations } from "./Invitations";
 import { patientName } from "./patient-name";
 import { ConsultationBadge, PlaceBadge, RecordingBadge } from "./StatusBadge";
@@ -194,6 +195,7 @@ function Detail({ consultation, onChange }: { consultation: Consultation; onChan
           </div>
           <div class="consultation__column">
             {consultation.patient && <PatientCard patient={consultation.patient} />}
+            {(own || scheduler) && <ConsentsCard consultationId={id} round={`${status}/${waiting}/${people.data?.map((one) => one.place).join()}`} />}
             {own && (
               <Card title={t("detail.recordings")}>
                 <Loaded of={recordings} lines={2}>

@@ -4,6 +4,7 @@ import type { Me } from "../../api/types";
 import { t, type Key } from "../../messages";
 import { Button, Icon, Page } from "../../ui";
 import { testId } from "../call/testId";
+import { ReceiptLink } from "../consent/ReceiptLink";
 import { mayReturn, type Farewell } from "./journey";
 
 const WORDS: Record<Farewell, { title: Key; text: Key }> = {
@@ -35,6 +36,7 @@ export function Goodbye({ me, farewell, onReturn }: GoodbyeProps): JSX.Element {
             {t("join.bye.camera_off")} {!mayReturn(farewell) && t("join.bye.close")}
           </span>
         </p>
+        {farewell !== "refused" && farewell !== "removed" && farewell !== "turned_away" && <ReceiptLink consultationId={me.consultation_id} />}
         {mayReturn(farewell) && (
           <div class="row">
             <Button variant="primary" size="large" buttonRef={testId("rejoin")} onClick={onReturn}>

@@ -13,6 +13,7 @@ import { useAction, useResource } from "../../state/resource";
 import { Button, Card, Facts, Link, Notice, Page, ProblemNotice, Skeleton, Spinner } from "../../ui";
 import { RecordingBadge } from "../consultations/StatusBadge";
 import { CustodyCard } from "./CustodyCard";
+import { ReviewCard } from "./ReviewCard";
 import { Player } from "./Player";
 import "./recordings.css";
 
@@ -114,6 +115,13 @@ function ForOfficer({ recording }: { recording: Recording }): JSX.Element {
 function content(recording: Recording, role: Role | undefined): ComponentChildren {
   switch (recording.state) {
     case "sealed":
+      if (recording.withdrawn === "keep_until_review") {
+        return role === "records_officer" ? null : (
+          <Notice icon="lock" title={t("withdrawal.title")}>
+            {t("error.CONSENT_WITHDRAWN")}
+          </Notice>
+        );
+      }
       if (role === "auditor") return <ForAuditor recording={recording} />;
       if (role === "records_officer") return <ForOfficer recording={recording} />;
       return <Opened recording={recording} />;
@@ -158,6 +166,9 @@ export default function PlaybackPage({ recordingId }: { recordingId: string }): 
         <div class="recording-layout">
           <div class="stack">
             {content(data, role)}
+            {role === "records_officer" && data.state === "sealed" && data.withdrawn === "keep_until_review" && (
+              <ReviewCard recordingId={recordingId} onDone={reload} />
+            )}
             {role === "records_officer" && <CustodyCard recordingId={recordingId} />}
           </div>
           <About recording={data} link={role === "clinician"} />

@@ -7,7 +7,7 @@ import { formatBytes, formatDuration, formatMoment, formatShortDate } from "../.
 import "../../messages/staff";
 import { account } from "../../state/account";
 import { useResource } from "../../state/resource";
-import { Button, Card, EmptyState, Link, Loaded, Page, Table, type Column } from "../../ui";
+import { Badge, Button, Card, EmptyState, Link, Loaded, Page, Table, type Column } from "../../ui";
 import { RecordingBadge } from "../consultations/StatusBadge";
 import "./recordings.css";
 
@@ -74,14 +74,14 @@ function columns(clinician: boolean): Column<Row>[] {
       header: t("recordings.keep"),
       cell: ({ recording }) => (recording.retention.due_at ? formatShortDate(recording.retention.due_at) : "–"),
     },
-    { key: "state", header: t("recordings.state"), cell: ({ recording }) => <RecordingBadge state={recording.state} /> },
+    { key: "state", header: t("recordings.state"), cell: ({ recording }) => recording.state === "sealed" && recording.withdrawn === "keep_until_review" ? <Badge kind="warning">{t("recordings.withdrawn")}</Badge> : <RecordingBadge state={recording.state} /> },
     {
       key: "action",
       header: t("recordings.action"),
       bare: true,
       end: true,
       cell: ({ recording }) =>
-        clinician && recording.state === "sealed" ? (
+        clinician && recording.state === "sealed" && recording.withdrawn !== "keep_until_review" ? (
           <Button icon="play" href={`/recordings/${recording.id}`}>
             {t("recordings.play")}
           </Button>

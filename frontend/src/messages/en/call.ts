@@ -267,4 +267,10 @@ export default {
   "consent.withdraw.text": "Your consent ends now.",
   "consent.withdraw.care": "The video call then ends for you. The clinic is told and finds another way to care for you.",
   "consent.withdrawn.done": "Your consent was withdrawn.",
+  "consent.link.title": "Your receipts",
+  "consent.link.text": "A private link opens what you decided, with receipts to keep, and lets you withdraw. Whoever has the link can do so, until it expires.",
+  "consent.link.make": "Make my private link",
+  "consent.link.label": "Your private link",
+  "consent.link.until": "It works until {when}.",
+  "consent.link.open": "Open my receipts",
 } as const;

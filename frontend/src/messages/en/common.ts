@@ -122,4 +122,5 @@ export default {
   "purpose.interpreter_presence": "An interpreter’s presence",
   "purpose.teaching": "Use in teaching",
   "purpose.third_party_sharing": "Sharing with a third party",
+  "nav.consents": "Consents",
 } as const;

@@ -267,4 +267,10 @@ export default {
   "consent.withdraw.text": "Su consentimiento termina ahora.",
   "consent.withdraw.care": "La videollamada termina entonces para usted. Se avisa a la clínica, que busca otra forma de atenderle.",
   "consent.withdrawn.done": "Su consentimiento fue retirado.",
+  "consent.link.title": "Sus recibos",
+  "consent.link.text": "Un enlace privado abre lo que usted decidió, con recibos para guardar, y le permite retirarlo. Quien tenga el enlace puede hacerlo, hasta que caduque.",
+  "consent.link.make": "Crear mi enlace privado",
+  "consent.link.label": "Su enlace privado",
+  "consent.link.until": "Funciona hasta el {when}.",
+  "consent.link.open": "Abrir mis recibos",
 } as const;

@@ -122,4 +122,5 @@ export default {
   "purpose.interpreter_presence": "Presencia de un intérprete",
   "purpose.teaching": "Uso en la enseñanza",
   "purpose.third_party_sharing": "Compartir con un tercero",
+  "nav.consents": "Consentimientos",
 } as const;

@@ -7,7 +7,7 @@ import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { after, before, test } from "node:test";
 import {
-  api, asksToRecord, bedside, call, clinicianJoins, hearsAndSees, launch, newConsultation, parts, patientToConsent, patientToLobby, picture,
+  api, asksToRecord, bedside, call, clinicianJoins, files, hearsAndSees, launch, newConsultation, parts, patientToConsent, patientToLobby, picture,
   profile, read, signIn, startServer, until,
 } from "./harness.mjs";
 import { everywhere, findings } from "./looks.mjs";
@@ -142,6 +142,8 @@ step("the patient allows sound only, after a reload of the question; their pictu
   await page.setViewportSize(small);
   await page.getByTestId("consent-sound").click();
   await until("the recording", async () => (await recordingState(page)) === "active");
+  const mine = (await consents()).find((one) => one.text === "recording-audio-video" && one.role === "patient");
+  assert.deepEqual([mine.capacity, mine.representative_name, mine.permitted], ["parent_or_guardian", "Rosa Abernathy", ["recording_audio"]]);
   // the clinician's microphone and camera, the patient's microphone
   await until("three parts", () => parts(server).length >= 3);
   await clinician.page.getByTestId("control-people").click();
@@ -282,6 +284,22 @@ step("the registers: decisions, withdrawals, coverage, texts; and the records of
   await until("it is gone", async () => (await recordings()).at(-1).state === "destroyed");
   assert.deepEqual(parts(server), []);
   assert.deepEqual(officer.trouble, []);
+});
+
+step("the dossier of the consultation is made by the program beside the running server, and every receipt in it checks", () => {
+  const out = process.env.DOSSIER ?? join(mkdtempSync(join(tmpdir(), "bedside-dossier-")), "dossier");
+  const env = {
+    ...process.env,
+    BEDSIDE_DATABASE: `sqlite:${server.data}/demo/bedside.db`,
+    BEDSIDE_KEYS: `${server.data}/demo-keys`,
+    BEDSIDE_RECORDINGS: `${server.data}/demo/recordings`,
+  };
+  execFileSync(bedside, ["consent", "dossier", visit, "--out", out], { env, stdio: "pipe" });
+  const receipts = files(join(out, "receipts")).filter((path) => path.endsWith(".json"));
+  assert.ok(receipts.length >= 10, `${receipts.length} receipts`);
+  for (const path of receipts) assert.match(execFileSync(bedside, ["consent", "verify", path], { encoding: "utf8" }), /: valid\./);
+  const page = readFileSync(join(out, "README.md"), "utf8");
+  for (const words of ["Rosa Abernathy (mother)", "withdrawn", "care-by-video/1 in ar", "destroyed"]) assert.ok(page.includes(words), words);
 });
 
 step("the consultation's page shows who decided what; no page complained", async () => {

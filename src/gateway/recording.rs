@@ -148,6 +148,9 @@ fn packet_of(participant: ParticipantId, packet: TapPacket) -> MediaPacket {
 
 /// Closes what a stop of the server left open: every complete chunk is kept, and the end of each recording written to the log.
 pub async fn recover_unfinished(services: &Arc<Services>) {
+    if let Err(error) = services.remove_destroyed_media().await {
+        tracing::error!(%error, "destroyed recordings could not be listed");
+    }
     let unfinished = match services.unfinished_recordings().await {
         Ok(unfinished) => unfinished,
         Err(error) => {

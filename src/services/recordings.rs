@@ -339,6 +339,18 @@ impl Services {
         Ok(recordings::unfinished(self.database.read().await?.tx()).await?)
     }
 
+    /// Removes media that a stop of the server left behind although its keys are gone.
+    ///
+    /// # Errors
+    /// If the recordings cannot be listed.
+    pub async fn remove_destroyed_media(&self) -> Result<(), ServiceError> {
+        let destroyed = recordings::destroyed(self.database.read().await?.tx()).await?;
+        for recording in destroyed {
+            self.remove_media(recording.id).await;
+        }
+        Ok(())
+    }
+
     /// Notes that a part's file is not what was written.
     ///
     /// # Errors

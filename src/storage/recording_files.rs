@@ -208,6 +208,13 @@ impl PartStore for RecordingFiles {
     }
 
     fn remove(&self, recording: RecordingId) -> Result<(), PartStoreError> {
+        for part in self.parts(recording)? {
+            // the wrapped key first, which is in the header: what may be left of the file on the disk does not hold it
+            let file = OpenOptions::new().write(true).open(self.path(recording, part))?;
+            let length = usize::try_from(file.metadata()?.len()).unwrap_or(usize::MAX).min(PREAMBLE + MAX_HEADER);
+            file.write_all_at(&vec![0; length], 0)?;
+            file.sync_all()?;
+        }
         match fs::remove_dir_all(self.recording_folder(recording)) {
             Err(error) if error.kind() != io::ErrorKind::NotFound => Err(error.into()),
             _ => Ok(()),
@@ -311,6 +318,22 @@ mod tests {
                 Err(error) => assert!(matches!(error, PartStoreError::Damaged) && cut < PREAMBLE + 6, "cut at {cut}: {error}"),
             }
         }
+    }
+
+    #[test]
+    fn what_is_removed_leaves_no_wrapped_key_behind() {
+        let folder = tempfile::tempdir().unwrap();
+        let store = RecordingFiles::new(folder.path().join("recordings"));
+        let (recording, part) = ids();
+        store.create(recording, part, b"the wrapped key").unwrap().append(&[7; 100]).unwrap();
+        // another name for the same bytes, as a disk keeps them
+        let kept = folder.path().join("kept");
+        fs::hard_link(store.path(recording, part), &kept).unwrap();
+        store.remove(recording).unwrap();
+        assert!(store.parts(recording).unwrap().is_empty());
+        let left = fs::read(kept).unwrap();
+        assert!(left.iter().all(|byte| *byte == 0) && left.len() > 100);
+        store.remove(recording).expect("removing what is gone is no error");
     }
 
     #[test]

@@ -18,6 +18,7 @@ const ALL: &str = "SELECT * FROM recordings ORDER BY requested_at DESC, id DESC 
 const UNFINISHED: &str = "SELECT * FROM recordings WHERE state IN ('requested', 'active', 'paused', 'stopped') ORDER BY requested_at, id";
 const UPDATE: &str =
     "UPDATE recordings SET state = $2, started_at = $3, stopped_at = $4, duration_ms = $5, bytes = $6, withdrawn = $7 WHERE id = $1";
+const DESTROYED: &str = "SELECT * FROM recordings WHERE state = 'destroyed' ORDER BY requested_at, id";
 const SHRED_PARTS: &str = "UPDATE recording_parts SET header = $2 WHERE recording_id = $1";
 const INSERT_PART: &str = "INSERT INTO recording_parts (id, recording_id, participant_id, source, header, manifest, signature) VALUES ($1, $2, $3, $4, $5, $6, $7)";
 const PARTS: &str = "SELECT * FROM recording_parts WHERE recording_id = $1 ORDER BY id";
@@ -26,6 +27,7 @@ const PLAYBACK: &str = "SELECT recording_id, account_id, expires_at FROM playbac
 
 /// Every statement, for the test that prepares them on both engines.
 pub const STATEMENTS: &[&str] = &[
+    DESTROYED,
     SHRED_PARTS,
     INSERT,
     LOOKUP,
@@ -216,12 +218,20 @@ pub async fn update(tx: &mut Tx, r: &Recording) -> Result<(), StorageError> {
     Ok(())
 }
 
+/// Recordings whose keys are gone.
+///
+/// # Errors
+/// See [`StorageError`].
+pub async fn destroyed(tx: &mut Tx) -> Result<Vec<Recording>, StorageError> {
+    fetch_all!(tx, Row, DESTROYED)?.into_iter().map(TryInto::try_into).collect()
+}
+
 /// Takes the wrapped data keys out of a recording's parts. What they sealed cannot be opened any more.
 ///
 /// # Errors
 /// See [`StorageError`].
 pub async fn shred_parts(tx: &mut Tx, id: RecordingId) -> Result<(), StorageError> {
-    execute!(tx, SHRED_PARTS, id.to_string(), Vec::<u8>::new())?;
+    execute!(tx, DESTROYED, SHRED_PARTS, id.to_string(), Vec::<u8>::new())?;
     Ok(())
 }
 

@@ -318,6 +318,20 @@ on_both_engines! {
     }
 }
 
+#[test]
+fn the_example_dossier_in_the_documentation_checks() {
+    let receipts = Path::new(env!("CARGO_MANIFEST_DIR")).join("docs/example-dossier/receipts");
+    let mut checked = 0;
+    for file in std::fs::read_dir(receipts).expect("the example").map(|f| f.expect("file").path()) {
+        if file.extension().is_some_and(|e| e == "json") {
+            let held = check_receipt(&std::fs::read_to_string(&file).expect("receipt"), None).expect("it holds");
+            assert_eq!((held.holds.len(), held.lacks.len()), (4, 0), "{}: {held:?}", file.display());
+            checked += 1;
+        }
+    }
+    assert!(checked >= 10, "{checked}");
+}
+
 const PART2: &str = "status = \"sample\"\n\n[part2]\ndiscloser = \"This clinic\"\ninformation = \"What is said and shown in the call\"\npurpose = \"Treatment\"\nright_to_revoke = \"At any time, in the call or through the link to the receipts\"";
 
 /// Says in every language of a text that 42 CFR part 2 applies.

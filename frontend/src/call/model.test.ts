@@ -261,6 +261,14 @@ describe("recording", () => {
     expect(consentPrompt(run([{ type: "deciding", about: null }], deciding).state)).not.toBeNull();
   });
 
+  it("an answer that the snapshot told first does not hide the same question asked again", () => {
+    const declined = snapshot("patient", { recording: recording("paused", { doctor: "permit", patient: "deny" }) });
+    const late = run([shown(asked), shown(declined), { type: "deciding", about: "r" }], inCall()).state;
+    expect(late.deciding).toBeNull();
+    const again = snapshot("patient", { recording: recording("paused", { doctor: "permit", patient: "pending" }) });
+    expect(consentPrompt(run([shown(again)], late).state)?.recording).toBe("r");
+  });
+
   it("a new question is asked even if the former one was being answered", () => {
     const deciding = run([shown(asked), { type: "deciding", about: "r" }], inCall()).state;
     const again = { ...asked, recording: { ...recording("requested", { patient: "pending" }), id: "r2" } };

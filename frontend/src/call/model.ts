@@ -193,7 +193,8 @@ export function reduce(state: CallState, event: CallEvent): Step {
         chat: { ...state.chat, visible: event.visible, unread: event.visible ? 0 : state.chat.unread },
       });
     case "deciding":
-      return unchanged({ ...state, deciding: event.about });
+      // the snapshot with the answer may have been faster than the answer to the request
+      return unchanged({ ...state, deciding: state.snapshot && stillDeciding(event.about, state.snapshot) });
     case "dismiss_notice":
       return unchanged({ ...state, notice: null });
     case "quality":

@@ -16,7 +16,7 @@ import { Ask } from "./Ask";
 import { Banner, ConnectionBanner } from "./Banners";
 import { ChatPanel } from "./ChatPanel";
 import { ConsentDialog } from "../consent/ConsentDialog";
-import { decide as decideConsent, withdraw as withdrawConsent } from "../consent/signing";
+import { capacityIn, decide as decideConsent, withdraw as withdrawConsent } from "../consent/signing";
 import { AskToRecord } from "../consent/AskToRecord";
 import { MyConsents } from "../consent/MyConsents";
 import type { Capability } from "../../api/types";
@@ -141,8 +141,7 @@ export function CallView({ session, consultationId, onLeave, onWithdrawn, capabi
         decision: permitted.length > 0 ? "permit" : "deny",
         permitted,
         denied: text.purposes.filter((purpose) => !permitted.includes(purpose)),
-        capacity: "self",
-        representative: null,
+        ...(staff ? { capacity: "self" as const, representative: null } : await capacityIn(consultationId)),
       });
       session.dispatch({ type: "deciding", about: recording ?? aboutText(prompt.text) });
     } catch (error) {

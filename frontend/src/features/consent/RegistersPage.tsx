@@ -145,24 +145,37 @@ function Decisions({ register }: { register: "decisions" | "withdrawals" }): JSX
                       <span class="row">
                         <Badge kind={BADGES[one.decision]}>{t(`decision.${one.decision}`)}</Badge>
                         {!one.signed && <Badge>{t("registers.unsigned")}</Badge>}
+                        {!one.stands && <Badge>{t("registers.counts.no")}</Badge>}
                       </span>
                     ),
                   },
-                  { key: "agreed", header: t("registers.agreed"), cell: (one) => named(one.permitted) },
-                  { key: "denied", header: t("registers.not_agreed"), cell: (one) => named(one.denied) },
+                  {
+                    key: "purposes",
+                    header: t("registers.purpose"),
+                    cell: (one) => (
+                      <>
+                        {one.permitted.length > 0 && <span>{named(one.permitted)}</span>}
+                        {one.denied.length > 0 && (
+                          <span class="soft small">
+                            {one.permitted.length > 0 && <br />}
+                            {t("registers.not_agreed")}: {named(one.denied)}
+                          </span>
+                        )}
+                      </>
+                    ),
+                  },
                   {
                     key: "text",
                     header: t("registers.text"),
                     cell: (one) => (
                       <span>
-                        <span class="mono small">
+                        <span class="mono small break-all">
                           {one.text}/{one.version}
                         </span>{" "}
                         {ownName(one.language)}
                       </span>
                     ),
                   },
-                  { key: "counts", header: t("registers.counts"), cell: (one) => t(one.stands ? "registers.counts.yes" : "registers.counts.no") },
                   { key: "consultation", header: t("registers.consultation"), cell: (one) => <span class="mono small break-all">{one.consultation_id}</span> },
                 ]}
               />

@@ -129,6 +129,15 @@ export async function sign(words: Words, answer: Answer): Promise<SignedDecision
   return { statement, algorithm, public_key: base64url(publicKey), signature: base64url(signature) };
 }
 
+/** For whom this person decides in the call: as they said before the waiting room, where somebody was asked. */
+export async function capacityIn(consultation: string): Promise<Pick<Answer, "capacity" | "representative">> {
+  const own = await api.ownConsents(consultation);
+  const said = own.filter((one) => one.recording_id === null && one.decision === "permit").at(-1);
+  if (said === undefined || said.representative_name === null) return { capacity: "self", representative: null };
+  const representative = { name: said.representative_name, relationship: said.representative_relationship ?? "" };
+  return { capacity: said.capacity, representative };
+}
+
 const GIVEN = "bedside.consent-words.";
 
 function slot(consultation: string, about: string): string {

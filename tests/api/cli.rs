@@ -1,7 +1,7 @@
 //! The program's other commands, run as an operator runs them.
 
 use crate::support::people::{Browser, Visit, parts};
-use crate::support::server::{policies, run_on};
+use crate::support::server::{Engine, policies, run, run_on};
 use serde_json::json;
 use std::fs;
 use std::io::Write;
@@ -146,5 +146,46 @@ fn accounts_are_managed_at_the_machine_and_a_running_server_obeys_at_once() {
         tokio::task::block_in_place(|| user(&["reset-factors", "nora"]));
         let review: serde_json::Value = serde_json::from_str(&tokio::task::block_in_place(|| user(&["access"]))).expect("JSON");
         assert!(review["users"].as_array().expect("users").iter().any(|u| u["username"] == "nora" && u["role"] == "auditor"));
+    });
+}
+
+#[test]
+fn the_doctor_warns_of_sample_texts_outside_the_demo_until_they_are_adopted() {
+    run(Engine::Sqlite, async |server| {
+        let doctor = |arguments: &[&str]| {
+            let output = Command::new(env!("CARGO_BIN_EXE_bedside"))
+                .arg("doctor")
+                .args(arguments)
+                .env("BEDSIDE_DATABASE", &server.database)
+                .env("BEDSIDE_POLICIES", server.folder.join("policies"))
+                .env("BEDSIDE_KEYS", server.folder.join("keys"))
+                .env("BEDSIDE_RECORDINGS", server.folder.join("recordings"))
+                .output()
+                .expect("the command runs");
+            (output.status.success(), String::from_utf8_lossy(&output.stdout).into_owned())
+        };
+        let (well, said) = doctor(&[]);
+        assert!(well && said.contains("WARN   patients are shown sample consent texts: care-by-video/1"), "{said}");
+        let (well, said) = doctor(&["--demo"]);
+        assert!(well && !said.contains("WARN"), "{said}");
+        let rules = server.folder.join("policies/consent.toml");
+        let adopted = fs::read_to_string(&rules).expect("rules").replace(
+            "adopted = []",
+            "adopted = [\"care-by-video/1\", \"interpreter-presence/1\", \"recording-audio/1\", \"recording-audio-video/2\"]",
+        );
+        fs::write(&rules, adopted.replace("name = \"\"", "name = \"Riverside Clinic\"")).expect("written");
+        let (_, said) = doctor(&[]);
+        assert!(said.contains("WARN"), "what is not accepted is not in force: {said}");
+        let output = Command::new(env!("CARGO_BIN_EXE_bedside"))
+            .args(["policy", "accept"])
+            .env("BEDSIDE_DATABASE", &server.database)
+            .env("BEDSIDE_POLICIES", server.folder.join("policies"))
+            .env("BEDSIDE_KEYS", server.folder.join("keys"))
+            .env("BEDSIDE_RECORDINGS", server.folder.join("recordings"))
+            .output()
+            .expect("the command runs");
+        assert!(output.status.success(), "{}", text(&output.stderr));
+        let (well, said) = doctor(&[]);
+        assert!(well && !said.contains("WARN"), "{said}");
     });
 }

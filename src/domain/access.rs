@@ -222,6 +222,8 @@ operations! {
     RequestRecording = "request_recording",
     /// Decide about a consent text or a recording, or withdraw.
     DecideConsent = "decide_consent",
+    /// Read everyone's decisions in one consultation.
+    ReadGivenConsents = "read_given_consents",
     /// Read one's own decisions and take receipts of them.
     ReadOwnConsents = "read_own_consents",
     /// Read the registers of consents.

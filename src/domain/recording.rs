@@ -54,7 +54,9 @@ impl State {
 }
 
 /// What happens to what was recorded when someone withdraws who had permitted it.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, serde::Serialize, serde::Deserialize)]
+///
+/// The later one is the stricter one.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, serde::Serialize, serde::Deserialize)]
 #[serde(rename_all = "snake_case")]
 pub enum AfterWithdrawal {
     /// It is kept and can be watched.

@@ -77,10 +77,7 @@ enum Input {
         room: ConsentedRoom,
         grant: Box<RecordingGrant>,
     },
-    NotGranted {
-        consultation: ConsultationId,
-        recording: RecordingId,
-    },
+    NotGranted(ConsentedRoom),
     StretchClosed {
         consultation: ConsultationId,
         recording: RecordingId,
@@ -276,7 +273,7 @@ impl Conductor {
                 let actions = self.rooms.get_mut(&consultation).map(|r| r.handle(granted, now)).unwrap_or_default();
                 self.carry_out(consultation, actions, Some(grant));
             }
-            Input::NotGranted { consultation, recording } => self.handle(consultation, Event::RecordingFailed(recording)),
+            Input::NotGranted(room) => self.handle(room.consultation(), Event::RecordingNotGranted(room)),
             Input::StretchClosed { consultation, recording, running, failed } => {
                 self.stretch_closed(consultation, recording, running, failed);
             }
@@ -305,6 +302,10 @@ impl Conductor {
             consultation,
             Event::Arrived { participant: participant.id, name, role: participant.role, may: participant.capabilities, at },
         );
+        for (person, withdrawn) in admission.declined {
+            let (id, role, name) = (person.participant.id, person.participant.role, person.name.unwrap_or_default());
+            self.handle(consultation, Event::Happened(Happened::Declined { participant: id, name, role, withdrawn }));
+        }
         let (services, inputs, who) = (Arc::clone(&self.services), self.inputs.clone(), participant.id);
         tokio::spawn(async move {
             if let Ok((place, over)) = services.standing(who).await {
@@ -477,12 +478,12 @@ impl Conductor {
     fn ask_to_start(&self, room: ConsentedRoom) {
         let (services, inputs) = (Arc::clone(&self.services), self.inputs.clone());
         self.in_order(async move {
-            let (consultation, recording) = (room.consultation(), room.recording());
+            let recording = room.recording();
             let input = match services.start_recording(&room).await {
                 Ok(grant) => Input::Granted { room, grant: Box::new(grant) },
                 Err(error) => {
                     tracing::error!(%recording, %error, "the recording may not start");
-                    Input::NotGranted { consultation, recording }
+                    Input::NotGranted(room)
                 }
             };
             let _ = inputs.send(input);

@@ -44,6 +44,8 @@ struct Model {
     present: BTreeMap<ParticipantId, Option<Timestamp>>,
     waiting: BTreeMap<ParticipantId, Option<Timestamp>>,
     recording: Option<Asked>,
+    /// The leave whose refusal ends the recording: the one that is asked for and neither granted nor overtaken.
+    refusable: Option<ConsentedRoom>,
 }
 
 struct Asked {
@@ -112,6 +114,12 @@ impl Model {
                 }
             }
             Event::Happened(happened) => self.learn(happened),
+            Event::RecordingNotGranted(room) => {
+                // the last that was asked for, and nothing else
+                if self.refusable.as_ref() == Some(room) {
+                    self.recording = None;
+                }
+            }
             Event::Sending(..) => {}
         }
     }
@@ -171,6 +179,8 @@ struct Life {
     /// The last leave that was asked for and is not granted yet.
     outstanding: Option<ConsentedRoom>,
     frames: u64,
+    /// An overtaken leave was refused: what is under way may be another one that is equal to it.
+    refused: bool,
 }
 
 impl Life {
@@ -185,6 +195,7 @@ impl Life {
             requests: 0,
             outstanding: None,
             frames: 0,
+            refused: false,
         }
     }
 
@@ -236,6 +247,7 @@ impl Life {
 
     fn step(&mut self) {
         self.now = self.now.plus(Duration::from_secs(self.dice.roll(20)));
+        self.refused = false;
         let grant = match self.dice.roll(4) {
             0 => None,
             1 => self.asked_for.pop_front(),
@@ -243,10 +255,18 @@ impl Life {
         };
         let event = match grant {
             Some(room) => {
+                let of = |room: &ConsentedRoom| room.participants().filter(|(_, kinds)| !kinds.is_none()).collect::<BTreeMap<_, _>>();
+                let live = self.outstanding.as_ref() == Some(&room) && self.model.allowed() == of(&room);
                 if self.outstanding.as_ref() == Some(&room) {
                     self.outstanding = None;
                 }
-                Event::RecordingGranted { room, started_at: self.now }
+                if self.dice.roll(12) == 0 {
+                    self.model.refusable = live.then(|| room.clone());
+                    self.refused = !live && self.model.recording.is_some();
+                    Event::RecordingNotGranted(room)
+                } else {
+                    Event::RecordingGranted { room, started_at: self.now }
+                }
             }
             None => self.event(),
         };
@@ -266,7 +286,7 @@ impl Life {
             }
         }
         self.check(&shown);
-        if self.outstanding.is_none() {
+        if self.outstanding.is_none() && !self.refused {
             // every leave the room asked for has been given: what the rule allows is what is recorded
             assert_eq!(self.captured_now(), self.model.allowed(), "after {shown}");
         }

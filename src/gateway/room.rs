@@ -72,7 +72,9 @@ pub enum Event {
         /// When it first began.
         started_at: Timestamp,
     },
-    /// It may not, or the recorder failed.
+    /// It may not, with these people and their decisions.
+    RecordingNotGranted(ConsentedRoom),
+    /// The recorder failed.
     RecordingFailed(RecordingId),
     /// Time has passed.
     Tick,
@@ -235,6 +237,17 @@ impl Room {
             }
             Event::Happened(happened) => self.happened(happened, &mut actions),
             Event::RecordingGranted { room, started_at } => self.granted(&room, started_at, &mut actions),
+            Event::RecordingNotGranted(room) => {
+                // a refusal for people or decisions of before is overtaken: what was asked for since is under way
+                let here = self.recording.as_ref().and_then(|recording| self.consented(recording));
+                if let Some(recording) = self.recording.as_mut().filter(|r| r.phase == Phase::Starting(room.clone())) {
+                    if here.as_ref() == Some(&room) {
+                        self.finish("failed", None, "the recording may not start", None, &mut actions);
+                    } else {
+                        recording.phase = Phase::Asking;
+                    }
+                }
+            }
             Event::RecordingFailed(id) => {
                 if self.recording.as_ref().is_some_and(|r| r.id == id) {
                     self.finish("failed", None, "the recorder failed", None, &mut actions);
@@ -398,7 +411,7 @@ impl Room {
                 }
             }
             Happened::TextWanted { participant, text, version } => {
-                if self.is_in_call(participant) {
+                if self.people.contains_key(&participant) {
                     self.wanted.entry(participant).or_default().insert(WantedText { text, version });
                 }
             }
@@ -467,7 +480,13 @@ impl Room {
     fn granted(&mut self, granted: &ConsentedRoom, started_at: Timestamp, actions: &mut Vec<Action>) {
         let Some(recording) = self.recording.as_mut().filter(|r| r.id == granted.recording()) else { return };
         recording.started_at.get_or_insert(started_at);
-        let Phase::Starting(asked) = &recording.phase else { return };
+        let Phase::Starting(asked) = &recording.phase else {
+            if recording.phase == Phase::Asking {
+                // it was written down as started and is not: somebody came in or answered anew meanwhile
+                actions.push(Action::PauseRecording(recording.id, recording.by));
+            }
+            return;
+        };
         if asked != granted {
             // a grant for people who were here before: the one that was asked for since is under way
             return;
@@ -527,7 +546,7 @@ impl Room {
             slots: if inside { slots } else { Vec::new() },
             recording: self.recording.as_ref().filter(|_| inside).map(|recording| self.recording_state(who, recording)),
             last_recording: self.last_recording.filter(|_| inside),
-            wanted: self.wanted.get(&who).filter(|_| inside).into_iter().flatten().cloned().collect(),
+            wanted: self.wanted.get(&who).into_iter().flatten().cloned().collect(),
             declined: if inside && own.admits() { self.declined.values().cloned().collect() } else { Vec::new() },
         })
     }

@@ -1,6 +1,6 @@
 //! Consent texts, and decisions about them and about recordings.
 
-use crate::domain::access::{DecideConsent, JoinConsultation, ReadConsultation, ReadOwnConsents, RequestRecording};
+use crate::domain::access::{DecideConsent, JoinConsultation, ReadGivenConsents, ReadOwnConsents, RequestRecording};
 use crate::domain::consent::{Capacity, Decision, Method, Purpose};
 use crate::domain::id::{ConsentId, ConsultationId, ParticipantId, RecordingId};
 use crate::domain::participant::{Place, Role};
@@ -266,7 +266,7 @@ pub async fn wanted(request: HttpRequest, state: web::Data<State>, id: web::Path
 #[utoipa::path(get, path = "/api/v1/consultations/{id}/consents", tag = "Consent", params(("id" = String, Path)), responses((status = 200, body = ConsentViews), (status = 403, body = ProblemBody)))]
 pub async fn list(request: HttpRequest, state: web::Data<State>, id: web::Path<ConsultationId>) -> Answer {
     let caller = caller::anyone(&request, &state, *id).await?;
-    let (permit, consultation) = state.services.permit_consultation::<ReadConsultation>(&caller, *id).await?;
+    let (permit, consultation) = state.services.permit_consultation::<ReadGivenConsents>(&caller, *id).await?;
     let all = state.services.consents_of_consultation(&permit, &consultation).await?;
     Ok(HttpResponse::Ok().json(ConsentViews { consents: all.into_iter().map(ConsentView::from).collect() }))
 }

@@ -165,6 +165,11 @@ impl ConsentText {
             return Err("has no words".to_owned());
         }
         let purposes = listed(head.purposes, "purposes")?;
+        if purposes[0].moment() == Moment::Recording
+            && head.roles.as_ref().is_some_and(|roles| Role::ALL.iter().any(|role| !roles.contains(role)))
+        {
+            return Err("a recording needs the decision of everyone present: roles must name every role".to_owned());
+        }
         if purposes.iter().any(|purpose| purpose.moment() != purposes[0].moment()) {
             return Err("its purposes are asked at different moments: they must be texts of their own".to_owned());
         }
@@ -235,7 +240,16 @@ impl ConsentText {
 
     /// What must be the same in every language of a version.
     fn facts(&self) -> impl PartialEq + use<'_> {
-        (&self.purposes, &self.retention_class, self.expires, self.required, &self.roles, self.ask_again, self.part2.is_some())
+        (
+            &self.purposes,
+            &self.retention_class,
+            self.expires,
+            self.required,
+            &self.roles,
+            self.ask_again,
+            self.part2.is_some(),
+            self.third_party.is_some(),
+        )
     }
 }
 
@@ -327,6 +341,7 @@ mod tests {
         for (from, to) in [
             ("[\"teaching\"]", "[\"teaching\", \"recording_audio\"]"),
             ("[\"teaching\"]", "[\"surgery\"]"),
+            ("[\"teaching\"]", "[\"recording_audio\"]"),
             ("30 days", "soon"),
             ("30 days", "0 days"),
             ("adopted", "perhaps"),

@@ -201,7 +201,9 @@ impl Services {
         let mut lines = Vec::new();
         let mut words = std::collections::BTreeSet::new();
         for (n, one) in open.iter().enumerate() {
-            let name = format!("{:02}-{}", n + 1, one.consent.shown.text);
+            // a name of a file is made of harmless letters alone, whatever a text is called
+            let harmless: String = one.consent.shown.text.chars().filter(|c| c.is_ascii_alphanumeric() || *c == '-').collect();
+            let name = format!("{:02}-{harmless}", n + 1);
             let receipt = self.receipt(read.tx(), &one.consent).await?;
             let text = serde_json::to_vec_pretty(&receipt).map_err(|e| ServiceError::Internal(e.to_string()))?;
             files.push((format!("receipts/{name}.json"), text));
@@ -211,7 +213,7 @@ impl Services {
             if let Some(file) = self.text_file(read.tx(), shown).await?
                 && words.insert((shown.text.clone(), shown.version.clone(), shown.language.clone()))
             {
-                files.push((format!("texts/{}-{}-{}.md", shown.text, shown.version, shown.language), file.into_bytes()));
+                files.push((format!("texts/{harmless}-{}-{}.md", shown.version, shown.language), file.into_bytes()));
             }
             let list = |purposes: &[Purpose]| purposes.iter().map(|p| p.as_str()).collect::<Vec<_>>().join(", ");
             lines.push(format!(
@@ -273,7 +275,9 @@ impl Services {
         let mut open = self.open_consents(tx, found).await?;
         for one in &mut open {
             let later = consents::of_participant(tx, one.consent.participant).await?;
-            let same = |c: &&consents::Consent| c.recording == one.consent.recording && c.shown.text == one.consent.shown.text;
+            let same = |c: &&consents::Consent| {
+                c.recording == one.consent.recording && (c.recording.is_some() || c.shown.text == one.consent.shown.text)
+            };
             one.stands = one.stands && later.iter().rev().find(same).is_some_and(|latest| latest.id == one.consent.id);
         }
         Ok(open)

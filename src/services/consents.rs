@@ -6,7 +6,7 @@ mod withdrawals;
 
 use crate::crypto::browser_signature::Algorithm;
 use crate::crypto::envelope::{SecretKey, open_value, seal_value};
-use crate::domain::access::{Caller, DecideConsent, JoinConsultation, Permit, ReadConsultation, ReadOwnConsents, RequestRecording};
+use crate::domain::access::{Caller, DecideConsent, JoinConsultation, Permit, ReadGivenConsents, ReadOwnConsents, RequestRecording};
 use crate::domain::audit::{Entry, Event};
 use crate::domain::consent::{Capacity, Decision, Kinds, Method, Moment, OneRefusal, Purpose, TextShown};
 use crate::domain::consultation::Consultation;
@@ -241,17 +241,16 @@ impl Services {
         participant: ParticipantId,
     ) -> Result<(), ServiceError> {
         let mut tx = self.database.begin().await?;
-        let current = recordings::lookup(tx.tx(), recording).await?.filter(|r| r.consultation == consultation.id);
+        let current = recordings::lookup_to_change(tx.tx(), recording).await?.filter(|r| r.consultation == consultation.id);
         if !current.ok_or(ServiceError::NotFound("recording"))?.state.is_open() {
             return Err(ServiceError::Conflict("The recording is over already."));
         }
-        let answers: Vec<_> =
-            consents::of_recording(tx.tx(), recording).await?.into_iter().filter(|c| c.participant == participant).collect();
-        if answers.last().is_none_or(|latest| latest.decision != Decision::Deny) {
+        let latest = self.decisions(tx.tx(), recording).await?.remove(&participant);
+        if latest.is_none_or(|latest| latest.decision != Decision::Deny) {
             return Err(ServiceError::Conflict("They have not declined this recording."));
         }
-        let most = self.policy().bundle.consent_rules().ask_again_at_most;
-        if answers.len() > usize::try_from(most).unwrap_or(usize::MAX) {
+        let times = self.refusals(tx.tx(), participant).await?;
+        if times > self.policy().bundle.consent_rules().ask_again_at_most {
             return Err(ServiceError::Conflict("They were asked as often as the clinic's policy allows. Their answer stands."));
         }
         let entry = self
@@ -259,7 +258,7 @@ impl Services {
             .about("recording", recording)
             .about("participant", participant)
             .about("consultation", consultation.id)
-            .with("times", answers.len());
+            .with("times", times);
         self.commit_telling(tx, vec![entry], consultation.id, Happened::AskedAgain { recording, participant }).await
     }
 
@@ -269,7 +268,7 @@ impl Services {
     /// If they cannot be read or the read not audited.
     pub async fn consents_of_consultation(
         &self,
-        permit: &Permit<ReadConsultation>,
+        permit: &Permit<ReadGivenConsents>,
         consultation: &Consultation,
     ) -> Result<Vec<OpenConsent>, ServiceError> {
         let open = {
@@ -277,7 +276,8 @@ impl Services {
             let all = consents::of_consultation(read.tx(), consultation.id).await?;
             self.open_consents(read.tx(), all).await?
         };
-        let entry = self.entry(Event::ConsultationRead, permit.caller())?.about("consultation", consultation.id).with("part", "consents");
+        let entry =
+            self.entry(Event::ConsentsRead, permit.caller())?.about("consultation", consultation.id).with("register", "consultation");
         self.record(entry).await?;
         Ok(open)
     }
@@ -305,15 +305,17 @@ impl Services {
     /// Opens decisions; the ones that stand are told from those that a later one replaced.
     pub(crate) async fn open_consents(&self, tx: &mut Tx, all: Vec<Consent>) -> Result<Vec<OpenConsent>, ServiceError> {
         let bundle = self.policy().bundle;
-        let mut latest: BTreeMap<(ParticipantId, String, Option<RecordingId>), ConsentId> = BTreeMap::new();
+        // what a recording was asked with is one thing, whatever its text is called
+        let thing = |c: &Consent| (c.participant, c.recording, c.recording.is_none().then(|| c.shown.text.clone()));
+        let mut latest = BTreeMap::new();
         let mut oldest_first: Vec<&Consent> = all.iter().collect();
         oldest_first.sort_by_key(|c| (c.decided_at, c.id));
         for c in oldest_first {
-            latest.insert((c.participant, c.shown.text.clone(), c.recording), c.id);
+            latest.insert(thing(c), c.id);
         }
         let mut open = Vec::with_capacity(all.len());
         for consent in all {
-            let newest = latest.get(&(consent.participant, consent.shown.text.clone(), consent.recording)) == Some(&consent.id);
+            let newest = latest.get(&thing(&consent)) == Some(&consent.id);
             let stands = newest && (consent.decision != Decision::Permit || self.is_valid(&bundle, &consent));
             let participant = participants::lookup(tx, consent.participant).await?.ok_or(ServiceError::NotFound("participant"))?;
             let statement = self.open_statement(tx, &consent).await?.and_then(|bytes| Statement::parse(&bytes).ok());
@@ -341,6 +343,13 @@ impl Services {
             Err(ServiceError::KeyDestroyed) => Ok(None),
             Err(other) => Err(other),
         }
+    }
+
+    /// How often someone has declined recordings in their consultation.
+    pub(crate) async fn refusals(&self, tx: &mut Tx, participant: ParticipantId) -> Result<u32, ServiceError> {
+        let given = consents::of_participant(tx, participant).await?;
+        let refused = given.iter().filter(|c| c.recording.is_some() && c.decision == Decision::Deny).count();
+        Ok(u32::try_from(refused).unwrap_or(u32::MAX))
     }
 
     /// The latest decision of everyone who decided about a recording.
@@ -372,23 +381,46 @@ impl Services {
         Ok(required.all(|text| self.standing_decision(&bundle, &given, &text.text) == Some(Decision::Permit)))
     }
 
-    /// Those in the call who have yet to permit that an interpreter is there, with the text to show them.
+    /// Those who may not come in because they declined or withdrew what is required, and whether they had permitted it.
+    pub(crate) async fn declined(&self, tx: &mut Tx, consultation: &Consultation) -> Result<Vec<(OpenParticipant, bool)>, ServiceError> {
+        let bundle = self.policy().bundle;
+        let mut all = Vec::new();
+        for participant in participants::of_consultation(tx, consultation.id).await? {
+            if participant.place != Place::Invited {
+                continue;
+            }
+            let given = consents::of_participant(tx, participant.id).await?;
+            let required = bundle.texts_at(Moment::Joining).filter(|t| t.required && t.roles.contains(&participant.role));
+            let refused = required.filter_map(|t| self.standing_decision(&bundle, &given, &t.text)).find(|d| *d != Decision::Permit);
+            if let Some(decision) = refused {
+                all.push((self.open_participant(tx, consultation, participant).await?, decision == Decision::Withdrawn));
+            }
+        }
+        Ok(all)
+    }
+
+    /// Those who have yet to permit that an interpreter is there, with the text to show them and how often they said no: everyone in the
+    /// call who has not decided, and whoever said no wherever they are. Of one person alone, if asked so: they are about to come in.
     pub(crate) async fn ask_before_interpreter(
         &self,
         tx: &mut Tx,
         consultation: &Consultation,
-    ) -> Result<Vec<(ParticipantId, ConsentText, Option<Decision>)>, ServiceError> {
+        coming: Option<ParticipantId>,
+    ) -> Result<Vec<(ParticipantId, ConsentText, usize)>, ServiceError> {
         let bundle = self.policy().bundle;
         let mut asked = Vec::new();
         for text in bundle.texts_at(Moment::Interpreter) {
             for participant in participants::of_consultation(tx, consultation.id).await? {
-                if !text.roles.contains(&participant.role) || participant.place != Place::InCall || participant.account.is_some() {
+                let concerned = coming.is_none_or(|one| one == participant.id) && !participant.place.is_barred();
+                if !text.roles.contains(&participant.role) || !concerned || participant.account.is_some() {
                     continue;
                 }
                 let given = consents::of_participant(tx, participant.id).await?;
                 let decision = self.standing_decision(&bundle, &given, &text.text);
-                if decision != Some(Decision::Permit) {
-                    asked.push((participant.id, text.clone(), decision));
+                let here = coming.is_some() || participant.place == Place::InCall;
+                if decision.is_some_and(|d| d != Decision::Permit) || (decision.is_none() && here) {
+                    let refused = given.iter().filter(|c| c.shown.text == text.text && c.decision != Decision::Permit).count();
+                    asked.push((participant.id, text.clone(), refused));
                 }
             }
         }
@@ -451,7 +483,7 @@ impl Services {
         }
         let stops_all = self.policy().bundle.consent_rules().one_refusal == OneRefusal::StopsAll;
         let mut tx = self.database.begin().await?;
-        let current = recordings::lookup(tx.tx(), recording.id).await?.ok_or(ServiceError::NotFound("recording"))?;
+        let current = recordings::lookup_to_change(tx.tx(), recording.id).await?.ok_or(ServiceError::NotFound("recording"))?;
         if !current.state.is_open() {
             return Err(ServiceError::ConsentMismatch);
         }
@@ -480,6 +512,8 @@ impl Services {
         }
         let (participant, name) = (&own.participant, own.name.clone().unwrap_or_default());
         let (declined, text) = (signed.statement.decision == Decision::Deny, signed.statement.shown.text.clone());
+        let required = self.policy().bundle.texts_at(Moment::Joining).any(|t| t.text == text && t.required);
+        let barred = declined && required;
         let mut tx = self.database.begin().await?;
         let (consent, entry) = self.prepare(tx.tx(), permit, participant, signed, method, consultation.patient).await?;
         consents::insert(tx.tx(), &consent).await?;
@@ -487,7 +521,7 @@ impl Services {
         let may_enter = self.may_enter(tx.tx(), participant).await?;
         let place = match participant.place {
             Place::Invited if may_enter => Place::Lobby,
-            Place::Lobby | Place::InCall if !may_enter => Place::Invited,
+            Place::Lobby | Place::InCall if barred => Place::Invited,
             same => same,
         };
         if place != participant.place {
@@ -495,10 +529,19 @@ impl Services {
             let event = if place == Place::Lobby { Event::LobbyEntered } else { Event::ParticipantLeft };
             entries.push(self.entry(event, permit.caller())?.about("participant", participant.id).about("consultation", consultation.id));
         }
-        let happened = match moment {
-            _ if declined && !may_enter => {
-                Happened::Declined { participant: participant.id, name, role: participant.role, withdrawn: false }
+        if declined && moment == Moment::Interpreter {
+            // nobody interprets for someone who says no
+            for one in participants::of_consultation(tx.tx(), consultation.id).await? {
+                if one.role == Role::Interpreter && one.place == Place::InCall {
+                    self.events.publish(consultation.id, Happened::Left(one.id));
+                    participants::set_place(tx.tx(), one.id, Place::Left, self.now()).await?;
+                    let entry = self.entry(Event::ParticipantLeft, permit.caller())?.about("participant", one.id);
+                    entries.push(entry.about("consultation", consultation.id));
+                }
             }
+        }
+        let happened = match moment {
+            _ if barred => Happened::Declined { participant: participant.id, name, role: participant.role, withdrawn: false },
             _ => Happened::TextDecided { participant: participant.id, text },
         };
         self.commit_telling(tx, entries, consultation.id, happened).await?;
@@ -544,6 +587,8 @@ impl Services {
         if let Some(id) = consent.entry {
             entry.id = id;
         }
+        // one instant for the record and its entry
+        entry.at = consent.decided_at;
         entry = entry.about("consent", consent.id);
         if let Some(recording) = consent.recording {
             entry = entry.about("recording", recording);

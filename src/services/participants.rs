@@ -4,7 +4,6 @@ use crate::crypto::envelope::{open_value, seal_value};
 use crate::crypto::token;
 use crate::domain::access::{Actor, Caller, JoinConsultation, ManageParticipants, Permit, ReadConsultation};
 use crate::domain::audit::{Event, Outcome};
-use crate::domain::consent::Decision;
 use crate::domain::consultation::{Consultation, State};
 use crate::domain::id::{ConsultationId, ParticipantId};
 use crate::domain::participant::{Capability, Place, Role, is_valid_name};
@@ -17,7 +16,7 @@ use crate::services::error::ServiceError;
 use crate::services::events::Happened;
 use crate::storage::database::Tx;
 use crate::storage::participants::{self, Participant};
-use crate::storage::{consultations, emergency_accesses, sign_in_sessions};
+use crate::storage::{consents, consultations, emergency_accesses, sign_in_sessions};
 use std::time::Duration;
 
 /// Most people in one call: one and those in the three slots of everyone else.
@@ -41,6 +40,8 @@ pub struct Admission {
     pub participant: OpenParticipant,
     /// The consultation's status.
     pub status: State,
+    /// For those who admit: who declined or withdrew what is required, and whether they had permitted it.
+    pub declined: Vec<(OpenParticipant, bool)>,
 }
 
 /// What the clinician decides about someone.
@@ -123,6 +124,10 @@ impl Services {
             self.own_participant(tx.tx(), permit.caller(), consultation).await?.ok_or(ServiceError::NotFound("participant"))?;
         if participant.account.is_some() {
             return Err(ServiceError::Conflict("Staff join under the name of their account."));
+        }
+        let known = self.open_participant(tx.tx(), consultation, participant.clone()).await?.name;
+        if known.is_some_and(|known| known != name) && !consents::of_participant(tx.tx(), participant.id).await?.is_empty() {
+            return Err(ServiceError::Conflict("You have decided about consents under another name, which stays."));
         }
         let place = match participant.place {
             Place::InCall => Place::InCall,
@@ -220,12 +225,17 @@ impl Services {
             }
             let Some(caller) = self.at_home(tx.tx(), caller, &consultation).await? else { continue };
             let participant = self.open_participant(tx.tx(), &consultation, participant).await?;
+            let declined = if participant.participant.capabilities.has(Capability::Admit) {
+                self.declined(tx.tx(), &consultation).await?
+            } else {
+                Vec::new()
+            };
             let entry = self
                 .entry(Event::ParticipantConnected, &caller)?
                 .about("participant", participant.participant.id)
                 .about("consultation", consultation.id);
             self.commit(tx, entry).await?;
-            return Ok(Admission { participant, status: consultation.state });
+            return Ok(Admission { participant, status: consultation.state, declined });
         }
         if let Some(caller) = callers.first() {
             self.record(self.entry(Event::AccessDenied, caller)?.ended(Outcome::Denied).with("operation", "use_ticket")).await?;
@@ -268,22 +278,11 @@ impl Services {
             }
             _ => return Err(ServiceError::Conflict("The participant is not where this can be done.")),
         };
-        if verdict == Verdict::Admit && participant.role == Role::Interpreter {
-            let asked = self.ask_before_interpreter(tx.tx(), consultation).await?;
-            if !asked.is_empty() {
-                let declined = asked.iter().any(|(_, _, decision)| *decision == Some(Decision::Deny));
-                for (who, text, decision) in asked {
-                    if decision != Some(Decision::Deny) {
-                        let happened = Happened::TextWanted { participant: who, text: text.text, version: text.version };
-                        self.events.publish(consultation.id, happened);
-                    }
-                }
-                return Err(ServiceError::ConsentRequired(if declined {
-                    "The patient has said no to an interpreter."
-                } else {
-                    "The patient is being asked whether an interpreter may join. Let them in once the patient has agreed."
-                }));
+        if verdict == Verdict::Admit {
+            if !self.may_enter(tx.tx(), &participant).await? {
+                return Err(ServiceError::ConsentRequired("They have to decide about a text that was replaced before they can come in."));
             }
+            self.check_interpreter(tx.tx(), consultation, &participant).await?;
         }
         if verdict == Verdict::Admit {
             let all = participants::of_consultation(tx.tx(), consultation.id).await?;
@@ -299,6 +298,29 @@ impl Services {
         }
         let entry = self.entry(event, permit.caller())?.about("participant", id).about("consultation", consultation.id);
         self.commit_telling(tx, vec![entry], consultation.id, happened).await
+    }
+
+    /// An interpreter and those whose consent to one is asked come together only with that consent; whoever has yet to give it is asked.
+    async fn check_interpreter(&self, tx: &mut Tx, consultation: &Consultation, coming: &Participant) -> Result<(), ServiceError> {
+        let interpreter = coming.role == Role::Interpreter;
+        let here = participants::of_consultation(tx, consultation.id).await?;
+        if !interpreter && !here.iter().any(|p| p.role == Role::Interpreter && p.place == Place::InCall) {
+            return Ok(());
+        }
+        let asked = self.ask_before_interpreter(tx, consultation, (!interpreter).then_some(coming.id)).await?;
+        let most = usize::try_from(self.policy().bundle.consent_rules().ask_again_at_most).unwrap_or(usize::MAX);
+        let mut refusal = None;
+        for (who, text, refused) in asked {
+            if refused <= most {
+                self.events.publish(consultation.id, Happened::TextWanted { participant: who, text: text.text, version: text.version });
+            }
+            refusal = Some(match refused {
+                0 => "The patient is being asked whether an interpreter may join. Let them in once the patient has agreed.",
+                n if n <= most => "The patient has said no to an interpreter, and is being asked once more.",
+                _ => "The patient has said no to an interpreter.",
+            });
+        }
+        refusal.map_or(Ok(()), |detail| Err(ServiceError::ConsentRequired(detail)))
     }
 
     /// Notes that someone is gone without having said so over HTTP: they said it on the connection, or stayed away too long.

@@ -100,7 +100,11 @@ fn files_of(accepted: &AcceptedBundle) -> Result<Files, ServiceError> {
 }
 
 fn in_force(accepted: &AcceptedBundle) -> Result<PolicyInForce, ServiceError> {
-    let bundle = Bundle::check(files_of(accepted)?).map_err(|e| ServiceError::Internal(e.to_string()))?;
+    let bundle = Bundle::check(files_of(accepted)?).map_err(|e| {
+        ServiceError::Internal(format!(
+            "the policies that were accepted cannot be used by this version of the program ({e}): run `bedside policy accept` once to bring the present files into force"
+        ))
+    })?;
     Ok(PolicyInForce { bundle: Arc::new(bundle), accepted_at: accepted.accepted_at })
 }
 
@@ -110,11 +114,20 @@ pub fn follow_accepted(services: &Arc<Services>, every: Duration) {
     tokio::spawn(async move {
         let mut ticks = tokio::time::interval(every);
         ticks.set_missed_tick_behavior(tokio::time::MissedTickBehavior::Skip);
+        let mut unasked = false;
         loop {
             ticks.tick().await;
             let Some(services) = services.upgrade() else { return };
-            if let Err(error) = services.follow_accepted_policies().await {
-                tracing::error!(%error, "the accepted policies could not be read; those in force stay");
+            match services.follow_accepted_policies().await {
+                Ok(changed) => unasked |= changed,
+                Err(error) => tracing::error!(%error, "the accepted policies could not be read; those in force stay"),
+            }
+            // until everyone was asked whose words were replaced
+            if unasked {
+                match services.ask_about_new_words().await {
+                    Ok(()) => unasked = false,
+                    Err(error) => tracing::error!(%error, "those whose consent text was replaced could not be asked yet"),
+                }
             }
         }
     });
@@ -144,16 +157,16 @@ pub struct AcceptedText {
 
 impl Services {
     /// Obeys the bundle that was accepted last, if it is not the one in force.
-    async fn follow_accepted_policies(&self) -> Result<(), ServiceError> {
+    async fn follow_accepted_policies(&self) -> Result<bool, ServiceError> {
         let latest = policies::latest(self.database.read().await?.tx()).await?;
-        let Some(latest) = latest.filter(|latest| latest.digest != self.policy().bundle.digest()) else { return Ok(()) };
+        let Some(latest) = latest.filter(|latest| latest.digest != self.policy().bundle.digest()) else { return Ok(false) };
         let loaded = in_force(&latest)?;
         tracing::info!(digest = latest.digest, "other policies were accepted and are in force now");
         match self.policy.write() {
             Ok(mut held) => *held = loaded,
             Err(poisoned) => *poisoned.into_inner() = loaded,
         }
-        self.ask_about_new_words().await
+        Ok(true)
     }
 
     /// Every consent text that was ever accepted, with the time it was in force; oldest first.

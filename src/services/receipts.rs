@@ -116,6 +116,7 @@ impl Services {
             self.record(entry).await?;
             return Err(ServiceError::NotFound("receipt link"));
         };
+        self.throttle.succeeded(Tried::ReceiptLink(&id.to_string()), anonymous.network());
         let actor = Actor::Participant { id: participant.id, role: participant.role, consultation: participant.consultation };
         let caller = Caller { actor, ..anonymous.clone() };
         let consents = {

@@ -87,6 +87,14 @@ impl Services {
         if recordings::open_of_consultation(tx.tx(), consultation.id).await?.is_some() {
             return Err(ServiceError::Conflict("A recording was already asked for."));
         }
+        let most = self.policy().bundle.consent_rules().ask_again_at_most;
+        for person in participants::of_consultation(tx.tx(), consultation.id).await? {
+            if person.place == Place::InCall && self.refusals(tx.tx(), person.id).await? > most {
+                return Err(ServiceError::Conflict(
+                    "Someone in the call has declined as often as the clinic's policy lets them be asked. Their answer stands.",
+                ));
+            }
+        }
         let recording = Recording {
             id: RecordingId::from_uuid(self.new_uuid()?),
             consultation: consultation.id,
@@ -133,7 +141,7 @@ impl Services {
         let by = self.own_participant(self.database.read().await?.tx(), permit.caller(), consultation).await?;
         self.events.publish(consultation.id, Happened::RecordingCut { recording: id });
         let mut tx = self.database.begin().await?;
-        let recording = recordings::lookup(tx.tx(), id)
+        let recording = recordings::lookup_to_change(tx.tx(), id)
             .await?
             .filter(|r| r.consultation == consultation.id)
             .ok_or(ServiceError::NotFound("recording"))?;
@@ -154,7 +162,7 @@ impl Services {
     pub async fn start_recording(&self, room: &ConsentedRoom) -> Result<RecordingGrant, ServiceError> {
         let consultation = self.consultation_of(room.consultation()).await?;
         let mut tx = self.database.begin().await?;
-        let recording = recordings::lookup(tx.tx(), room.recording()).await?.ok_or(ServiceError::NotFound("recording"))?;
+        let recording = recordings::lookup_to_change(tx.tx(), room.recording()).await?.ok_or(ServiceError::NotFound("recording"))?;
         let decisions = self.decisions(tx.tx(), room.recording()).await?;
         let bundle = self.policy().bundle;
         // what the room believes of everyone is what they signed last, to words that still hold
@@ -211,7 +219,7 @@ impl Services {
     /// If it cannot be kept.
     pub async fn pause_recording(&self, id: RecordingId, newcomer: ParticipantId) -> Result<(), ServiceError> {
         let mut tx = self.database.begin().await?;
-        let recording = recordings::lookup(tx.tx(), id).await?.ok_or(ServiceError::NotFound("recording"))?;
+        let recording = recordings::lookup_to_change(tx.tx(), id).await?.ok_or(ServiceError::NotFound("recording"))?;
         if recording.state != State::Active {
             return Ok(());
         }
@@ -231,7 +239,7 @@ impl Services {
     pub async fn seal_recording(&self, id: RecordingId, parts: &[ClosedPart], reason: &str, failed: bool) -> Result<(), ServiceError> {
         let caller = Caller::system();
         let mut tx = self.database.begin().await?;
-        let recording = recordings::lookup(tx.tx(), id).await?.ok_or(ServiceError::NotFound("recording"))?;
+        let recording = recordings::lookup_to_change(tx.tx(), id).await?.ok_or(ServiceError::NotFound("recording"))?;
         let now = self.now();
         let about =
             |event| Ok::<_, ServiceError>(self.entry(event, &caller)?.about("recording", id).about("consultation", recording.consultation));
@@ -242,7 +250,9 @@ impl Services {
         if failed {
             entries.push(about(Event::RecordingFailed)?.ended(Outcome::Failure).with("reason", reason));
         }
-        let destroys = recording.withdrawn == Some(AfterWithdrawal::Destroy);
+        let held = crate::storage::custody::is_held(tx.tx(), id).await?;
+        let withdrawn = recording.withdrawn.map(|after| if held { after.min(AfterWithdrawal::KeepUntilReview) } else { after });
+        let destroys = withdrawn == Some(AfterWithdrawal::Destroy);
         let (mut bytes, mut end_ms, mut sealed) = (0_u64, 0_u64, 0_usize);
         for part in parts.iter().filter(|_| !destroys).filter(|part| !part.manifest.chunks.is_empty()) {
             let manifest = part.manifest.to_bytes();
@@ -271,6 +281,7 @@ impl Services {
             stopped_at: recording.stopped_at.or(Some(now)),
             duration_ms: i64::try_from(end_ms).unwrap_or(i64::MAX),
             bytes: i64::try_from(bytes).unwrap_or(i64::MAX),
+            withdrawn,
             ..recording.clone()
         };
         recordings::update(tx.tx(), &done).await?;
@@ -297,7 +308,7 @@ impl Services {
     /// [`ServiceError::Conflict`] if nothing waits for a review; [`ServiceError::LegalHold`].
     pub async fn review_withdrawal(&self, permit: &Permit<ReviewWithdrawal>, id: RecordingId, destroy: bool) -> Result<(), ServiceError> {
         let mut tx = self.database.begin().await?;
-        let recording = recordings::lookup(tx.tx(), id).await?.ok_or(ServiceError::NotFound("recording"))?;
+        let recording = recordings::lookup_to_change(tx.tx(), id).await?.ok_or(ServiceError::NotFound("recording"))?;
         if recording.withdrawn != Some(AfterWithdrawal::KeepUntilReview) || recording.state != State::Sealed {
             return Err(ServiceError::Conflict("Nothing of this recording waits for a review."));
         }
@@ -315,11 +326,11 @@ impl Services {
             entries.push(self.destroyed(permit.caller(), &recording, "a review after a withdrawal")?);
         }
         recordings::update(tx.tx(), &changed).await?;
-        self.commit_all(tx, &entries).await?;
-        if destroy {
+        let told = self.commit_all(tx, &entries).await;
+        if destroy && recordings::lookup(self.database.read().await?.tx(), id).await?.is_some_and(|r| r.state == State::Destroyed) {
             self.remove_media(id).await;
         }
-        Ok(())
+        told
     }
 
     /// The consultation a recording belongs to, for asking the permit to decide about it.

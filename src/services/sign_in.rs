@@ -50,7 +50,8 @@ impl Activity {
     pub(crate) fn touch(&self, id: SignInSessionId, now: Timestamp) {
         let mut seen = self.seen.lock().unwrap_or_else(PoisonError::into_inner);
         seen.retain(|_, at| now.since(*at) < REMEMBERED);
-        seen.insert(id, now);
+        // whoever read the clock first may come last
+        seen.entry(id).and_modify(|at| *at = now.max(*at)).or_insert(now);
     }
 }
 

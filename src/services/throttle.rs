@@ -58,7 +58,7 @@ impl Tried<'_> {
     fn counted(self, network: &str) -> Vec<(String, u32)> {
         let (key, network) = (self.key(), network_of(network));
         // a hospital's patients share its network with those who sign in
-        let kind = if matches!(self, Self::Invitation(_)) { "links" } else { "all" };
+        let kind = if matches!(self, Self::Invitation(_) | Self::ReceiptLink(_)) { "links" } else { "all" };
         let mut counted = vec![(format!("{key}\n{network}"), PER_TRIED_AND_NETWORK), (format!("{kind}\n{network}"), PER_NETWORK)];
         if matches!(self, Self::Code(_)) {
             counted.push((key, CODES_EVERYWHERE));

@@ -19,6 +19,7 @@ const UNFINISHED: &str = "SELECT * FROM recordings WHERE state IN ('requested', 
 const UPDATE: &str =
     "UPDATE recordings SET state = $2, started_at = $3, stopped_at = $4, duration_ms = $5, bytes = $6, withdrawn = $7 WHERE id = $1";
 const DESTROYED: &str = "SELECT * FROM recordings WHERE state = 'destroyed' ORDER BY requested_at, id";
+const LOCK: &str = "UPDATE recordings SET state = state WHERE id = $1";
 const SHRED_PARTS: &str = "UPDATE recording_parts SET header = $2 WHERE recording_id = $1";
 const INSERT_PART: &str = "INSERT INTO recording_parts (id, recording_id, participant_id, source, header, manifest, signature) VALUES ($1, $2, $3, $4, $5, $6, $7)";
 const PARTS: &str = "SELECT * FROM recording_parts WHERE recording_id = $1 ORDER BY id";
@@ -28,6 +29,7 @@ const PLAYBACK: &str = "SELECT recording_id, account_id, expires_at FROM playbac
 /// Every statement, for the test that prepares them on both engines.
 pub const STATEMENTS: &[&str] = &[
     DESTROYED,
+    LOCK,
     SHRED_PARTS,
     INSERT,
     LOOKUP,
@@ -218,6 +220,16 @@ pub async fn update(tx: &mut Tx, r: &Recording) -> Result<(), StorageError> {
     Ok(())
 }
 
+/// One recording that is about to be changed: until this transaction ends, nobody else changes it.
+///
+/// # Errors
+/// See [`StorageError`].
+pub async fn lookup_to_change(tx: &mut Tx, id: RecordingId) -> Result<Option<Recording>, StorageError> {
+    // touching the row locks it on either engine; what is read after that is what was committed last
+    execute!(tx, LOCK, id.to_string())?;
+    lookup(tx, id).await
+}
+
 /// Recordings whose keys are gone.
 ///
 /// # Errors
@@ -231,7 +243,7 @@ pub async fn destroyed(tx: &mut Tx) -> Result<Vec<Recording>, StorageError> {
 /// # Errors
 /// See [`StorageError`].
 pub async fn shred_parts(tx: &mut Tx, id: RecordingId) -> Result<(), StorageError> {
-    execute!(tx, DESTROYED, SHRED_PARTS, id.to_string(), Vec::<u8>::new())?;
+    execute!(tx, SHRED_PARTS, id.to_string(), Vec::<u8>::new())?;
     Ok(())
 }
 

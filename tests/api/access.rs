@@ -103,7 +103,7 @@ const ROUTES: &[(&str, &str, For)] = &[
     ("POST", "/consultations/{id}/join-tickets", Place(CLINICIAN)),
     ("POST", "/consultations/{id}/leave", Place(CLINICIAN)),
     ("GET", "/consent-texts/{text}", Anyone),
-    ("GET", "/consultations/{id}/consents", Place(PLANNING)),
+    ("GET", "/consultations/{id}/consents", Place(CLINICIAN)),
     ("POST", "/consultations/{id}/consents", Place(CLINICIAN)),
     ("GET", "/consultations/{id}/consents/own", Place(CLINICIAN)),
     ("GET", "/consultations/{id}/consents/wanted", Place(CLINICIAN)),

@@ -5,9 +5,16 @@ use crate::on_both_engines;
 use crate::support::decisions::{self, CARE, RECORDING, answer, decide, send, signed, signed_es256, statement, withdraw};
 use crate::support::people::{Browser, Socket, Visit};
 use crate::support::server::{Engine, TestServer, policies, run_as};
+use bedside::domain::access::Caller;
+use bedside::domain::audit::{Entry, Event};
+use bedside::domain::id::{EntryId, PartId, RecordingId};
+use bedside::domain::time::Timestamp;
+use bedside::storage::database::Database;
+use bedside::storage::recordings::{self, StoredPart};
 use serde_json::{Value, json};
 use std::path::Path;
 use std::time::{Duration, Instant};
+use uuid::Uuid;
 
 pub struct Call {
     pub visit: Visit,
@@ -226,6 +233,62 @@ on_both_engines! {
         call.visit.clinician.post(&path, json!({})).await.refused(410, "KEY_DESTROYED");
         officer.post(&format!("/recordings/{recording}/review"), json!({"outcome": "keep"})).await.refused(409, "CONFLICT");
         assert_eq!(entries(server, &recording, "recording.destroyed").await.len(), 1);
+    }
+
+    async fn a_signed_withdrawal_takes_back_exactly_what_was_permitted(server) {
+        let mut call = call(server).await;
+        let recording = recorded(&mut call).await;
+        let mut right = statement(&call.patient, &call.visit.id, RECORDING, "en", Some(&recording), &[]).await;
+        right["decision"] = json!("withdrawn");
+        let spanish = statement(&call.patient, &call.visit.id, RECORDING, "es", Some(&recording), &[]).await;
+        let other = json!({"name": "Rosa", "relationship": "mother"});
+        for (name, value) in [
+            ("denied", json!(["recording_audio"])),
+            ("permitted", json!(["recording_audio"])),
+            ("digest", spanish["digest"].clone()),
+            ("shown", spanish["shown"].clone()),
+            ("language", json!("es")),
+            ("version", json!("9")),
+            ("capacity", json!("parent_or_guardian")),
+        ] {
+            let mut bad = right.clone();
+            bad[name] = value;
+            if name == "capacity" {
+                bad["representative"] = other.clone();
+            }
+            let refused = send(&call.patient, &call.visit.id, signed(&bad)).await;
+            assert!(refused.status == 409 && refused.code() == "CONSENT_MISMATCH", "{name}: {} {}", refused.status, refused.body);
+        }
+        assert_eq!(state(&call, &recording).await, "active", "nothing was taken back");
+        send(&call.patient, &call.visit.id, signed(&right)).await.expect(201);
+        call.ana.snapshot("the end", |s| s["recording"].is_null() && s["last_recording"]["outcome"] == "withdrawn").await;
+    }
+
+    async fn whoever_comes_later_is_told_who_declined_before(server) {
+        let visit = Visit::new(server).await;
+        let patient = visit.undecided(server).await;
+        answer(&patient, &visit.id, CARE, &[]).await.expect(201);
+        let mut ana = visit.clinician.join(&visit.id).await;
+        ana.snapshot("the decline", |s| s["declined"][0]["name"] == "Quillon" && s["declined"][0]["withdrawn"] == false).await;
+        answer(&patient, &visit.id, CARE, &["care_by_video"]).await.expect(201);
+        ana.snapshot("the decline is gone", |s| s["declined"].is_null()).await;
+    }
+
+    async fn a_name_stays_once_something_was_signed_under_it(server) {
+        let visit = Visit::new(server).await;
+        let patient = visit.patient(server).await;
+        patient.put(&visit.path("/participants/me"), json!({"name": "Somebody Else", "language": "en"})).await.refused(409, "CONFLICT");
+        patient.put(&visit.path("/participants/me"), json!({"name": "Quillon", "language": "en"})).await.expect(200);
+    }
+
+    async fn only_staff_of_the_consultation_see_everyones_decisions(server) {
+        let visit = Visit::new(server).await;
+        visit.patient(server).await;
+        let path = visit.path("/consents");
+        assert_eq!(visit.clinician.get(&path).await.expect(200).body["consents"].as_array().map(Vec::len), Some(1));
+        for other in ["ben", "sam"] {
+            Browser::signed_in(server, other).await.get(&path).await.refused(403, "FORBIDDEN");
+        }
     }
 
     async fn a_refusal_leaves_the_call_alone_and_nothing_on_disk(server) {
@@ -512,7 +575,41 @@ fn where_the_policy_destroys_what_was_recorded_is_gone_at_once() {
         assert_eq!(withdraw(&call.patient, &call.visit.id, &held).await.expect(201).str("what_was_recorded"), "keep_until_review");
         assert_eq!(state(&call, &held).await, "sealed");
         assert_eq!(withdraw(&call.visit.clinician, &call.visit.id, &held).await.expect(201).str("what_was_recorded"), "keep_until_review");
+
+        // once the hold is over nothing of it is left, not even a key that is wrapped by another
+        let database = Database::open(&server.database).await.expect("database");
+        let id: RecordingId = held.parse().expect("id");
+        with_part(&database, id, &own_id(&mut call.ana).await).await;
+        assert!(!wrapped_keys(&database, id).await.is_empty());
+        let case =
+            officer.get(&format!("/recordings/{held}/custody")).await.expect(200).body["holds"][0]["id"].as_str().expect("id").to_owned();
+        officer.post(&format!("/recordings/{held}/holds/{case}/release"), json!({})).await.expect(204);
+        officer.post(&format!("/recordings/{held}/review"), json!({"outcome": "destroy"})).await.expect(204);
+        assert_eq!(state(&call, &held).await, "destroyed");
+        assert!(wrapped_keys(&database, id).await.is_empty());
+        database.close().await;
     });
+}
+
+/// A part beside those of a recording, as the recorder stores it.
+async fn with_part(database: &Database, recording: RecordingId, participant: &str) {
+    let part = StoredPart {
+        id: PartId::from_uuid(Uuid::from_u128(7)),
+        participant: participant.parse().expect("id"),
+        source: "microphone".to_owned(),
+        header: b"a wrapped key".to_vec(),
+        manifest: Vec::new(),
+        signature: Vec::new(),
+    };
+    let mut tx = database.begin().await.expect("transaction");
+    recordings::insert_part(tx.tx(), recording, &part).await.expect("stored");
+    let id = EntryId::from_uuid(Uuid::from_u128(8));
+    tx.commit_with(&Entry::new(id, Timestamp::from_micros(0), Event::RecordingStarted, &Caller::system(), "")).await.expect("committed");
+}
+
+async fn wrapped_keys(database: &Database, recording: RecordingId) -> Vec<u8> {
+    let mut read = database.read().await.expect("read");
+    recordings::parts(read.tx(), recording).await.expect("parts").into_iter().flat_map(|part| part.header).collect()
 }
 
 #[test]

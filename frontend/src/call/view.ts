@@ -126,9 +126,10 @@ function myDecision(state: CallState): Decision | null {
 /** The consent dialog that has to be on the screen now, or null. */
 export function consentPrompt(state: CallState): ConsentPrompt | null {
   const snapshot = state.snapshot;
-  if (state.ending !== null || snapshot === null || snapshot.self.place !== "in_call") return null;
+  if (state.ending !== null || snapshot === null) return null;
   const wanted = snapshot.wanted.find((one) => aboutText(one.text) !== state.deciding);
   if (wanted) return { ...wanted, recording: null, askedBy: "", newcomer: false, changed: false };
+  if (snapshot.self.place !== "in_call") return null;
   const recording = snapshot.recording;
   if (recording === null || myDecision(state) !== "pending" || state.deciding === recording.id) return null;
   return {

@@ -20,6 +20,7 @@ use crate::storage::participants::{self, Participant};
 use crate::storage::recording_files::PartStore;
 use crate::storage::{custody, recordings};
 use serde_json::json;
+use std::collections::BTreeSet;
 
 struct Withdrawal {
     latest: Consent,
@@ -80,9 +81,21 @@ impl Services {
         };
         let given = consents::of_participant(self.database.read().await?.tx(), own.participant.id).await?;
         let latest = given.iter().rev().find(fits).filter(|c| c.decision == Decision::Permit).ok_or(ServiceError::ConsentMismatch)?.clone();
-        let same_words = |s: &Signed| s.statement.shown.digest == latest.shown.digest && s.statement.permitted.is_empty();
-        if signed.as_ref().is_some_and(|s| !same_words(s)) {
-            return Err(ServiceError::ConsentMismatch);
+        if let Some(signed) = &signed {
+            // exactly what was permitted is taken back, by whoever gave it
+            let before = self.open_statement(self.database.read().await?.tx(), &latest).await?;
+            let before = before.and_then(|bytes| Statement::parse(&bytes).ok()).ok_or(ServiceError::ConsentMismatch)?;
+            let stated = &signed.statement;
+            let all = |consent: &Consent| consent.permitted.iter().chain(&consent.denied).copied().collect::<BTreeSet<_>>();
+            let same = stated.shown == latest.shown
+                && stated.permitted.is_empty()
+                && stated.denied.iter().copied().collect::<BTreeSet<_>>() == all(&latest)
+                && stated.denied.len() == all(&latest).len()
+                && stated.capacity == latest.capacity
+                && stated.representative == before.representative;
+            if !same {
+                return Err(ServiceError::ConsentMismatch);
+            }
         }
         let record = Withdrawal { latest, signed, method };
         match about {
@@ -101,7 +114,7 @@ impl Services {
         // protective: the recorder is cut before the log has it
         self.events.publish(own.consultation, Happened::RecordingCut { recording: id });
         let mut tx = self.database.begin().await?;
-        let current = recordings::lookup(tx.tx(), id).await?.ok_or(ServiceError::NotFound("recording"))?;
+        let current = recordings::lookup_to_change(tx.tx(), id).await?.ok_or(ServiceError::NotFound("recording"))?;
         let (consent, mut entry) = self.prepare_withdrawal(tx.tx(), permit, own, record, current.patient).await?;
         consents::insert(tx.tx(), &consent).await?;
         let outcome = self.after_withdrawal(tx.tx(), &current).await?;
@@ -109,7 +122,8 @@ impl Services {
             entry = entry.with("what_was_recorded", outcome.as_str());
         }
         let mut entries = vec![entry];
-        let mut changed = Recording { withdrawn: outcome.or(current.withdrawn), ..current.clone() };
+        // a later withdrawal never makes it less strict
+        let mut changed = Recording { withdrawn: outcome.max(current.withdrawn), ..current.clone() };
         if current.state.is_open() {
             let now = self.now();
             changed.state = if current.state == State::Requested { State::Refused } else { State::Stopped };
@@ -128,10 +142,14 @@ impl Services {
         }
         recordings::update(tx.tx(), &changed).await?;
         let answer = Answer::Withdrawn(outcome);
-        self.commit_telling(tx, entries, own.consultation, Happened::Decided { recording: id, participant: own.id, answer }).await?;
-        if destroyed {
+        let told =
+            self.commit_telling(tx, entries, own.consultation, Happened::Decided { recording: id, participant: own.id, answer }).await;
+        if destroyed && recordings::lookup(self.database.read().await?.tx(), id).await?.is_some_and(|r| r.state == State::Destroyed) {
+            // whatever became of the answer: the keys are gone, so the media goes
             self.remove_media(id).await;
         }
+        told?;
+
         Ok(Recorded { id: consent.id, what_was_recorded: outcome, place: own.place })
     }
 

@@ -4,19 +4,18 @@ import type { ComponentChildren, JSX } from "preact";
 import { useCallback, useEffect, useRef, useState } from "preact/hooks";
 import { api } from "../../api/client";
 import { problemMessage } from "../../api/problem";
-import type { ConsentText, Purpose } from "../../api/types";
-import { aboutText, type Effect } from "../../call/model";
+import type { Effect } from "../../call/model";
 import type { CallSession } from "../../call/session";
 import { wakeAudio } from "../../call/sound";
-import { connection, consentPrompt, mayRecord, myName, noRecording, others, waiting } from "../../call/view";
+import { connection, mayRecord, myName, noRecording, others, waiting } from "../../call/view";
 import { t } from "../../messages";
 import { useAction } from "../../state/resource";
 import { announce, Button, toast, useTitle } from "../../ui";
 import { Ask } from "./Ask";
 import { Banner, ConnectionBanner } from "./Banners";
 import { ChatPanel } from "./ChatPanel";
-import { ConsentDialog } from "../consent/ConsentDialog";
-import { capacityIn, decide as decideConsent, withdraw as withdrawConsent } from "../consent/signing";
+import { CallConsent } from "../consent/CallConsent";
+import { withdraw as withdrawConsent } from "../consent/signing";
 import { AskToRecord } from "../consent/AskToRecord";
 import { MyConsents } from "../consent/MyConsents";
 import type { Capability } from "../../api/types";
@@ -126,30 +125,6 @@ export function CallView({ session, consultationId, onLeave, onWithdrawn, capabi
     const problem = stop.problem ?? withdraw.problem;
     if (problem) toast(problemMessage(problem));
   }, [stop.problem, withdraw.problem]);
-
-  const prompt = consentPrompt(state);
-  const decide = async (permitted: readonly Purpose[], text: ConsentText): Promise<void> => {
-    const self = session.state.snapshot?.self;
-    if (prompt === null || self === undefined) return;
-    const { recording } = prompt;
-    try {
-      await decideConsent(text, {
-        consultation: consultationId,
-        participant: self.id,
-        person: myName(session.state),
-        recording,
-        decision: permitted.length > 0 ? "permit" : "deny",
-        permitted,
-        denied: text.purposes.filter((purpose) => !permitted.includes(purpose)),
-        ...(staff ? { capacity: "self" as const, representative: null } : await capacityIn(consultationId)),
-      });
-      session.dispatch({ type: "deciding", about: recording ?? aboutText(prompt.text) });
-    } catch (error) {
-      // Somebody else's answer may have ended the request meanwhile: then the next snapshot takes the question away.
-      if (recording !== null && session.state.snapshot?.recording?.id !== recording) return;
-      throw error;
-    }
-  };
 
   useShortcuts({
     M: () => may("publish_audio") && void session.media.setMicrophone(session.media.current.microphone.kind !== "on"),
@@ -303,7 +278,7 @@ export function CallView({ session, consultationId, onLeave, onWithdrawn, capabi
           />
         );
       })}
-      {prompt && <ConsentDialog key={`${prompt.recording ?? prompt.text}/${prompt.version}`} prompt={prompt} onDecide={decide} />}
+      <CallConsent session={session} consultationId={consultationId} staff={staff !== undefined} />
       {question === "record" && noRecording(state) === null && (
         <AskToRecord busy={ask.busy} problem={ask.problem} onAsk={(text) => void ask.run(text)} onClose={() => setQuestion(null)} />
       )}

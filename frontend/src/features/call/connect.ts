@@ -25,6 +25,7 @@ export async function askForTicket(consultationId: string): Promise<TicketOutcom
       case "ORIGIN":
       case "NOT_FOUND":
       case "CONFLICT":
+      case "CONSENT_REQUIRED":
       case "INVITATION_UNKNOWN":
       case "INVITATION_EXPIRED":
         return { kind: "over", reason: "refused" };

@@ -73,7 +73,7 @@ export function MyConsents({ consultationId, round, onWithdrawn }: MyConsentsPro
           );
         }}
       </Loaded>
-      <ReceiptLink consultationId={consultationId} />
+      <ReceiptLink consultationId={consultationId} heading="h3" />
       {asked && (
         <Ask
           id="withdraw-question"

@@ -9,12 +9,18 @@ import { useAction } from "../../state/resource";
 import { Button, CopyField, Notice } from "../../ui";
 import { testId } from "../call/testId";
 
-export function ReceiptLink({ consultationId }: { consultationId: string }): JSX.Element {
+export interface ReceiptLinkProps {
+  consultationId: string;
+  /** What its heading is on the page it stands on. */
+  heading: "h2" | "h3";
+}
+
+export function ReceiptLink({ consultationId, heading: Heading }: ReceiptLinkProps): JSX.Element {
   const [made, setMade] = useState<{ link: string; expires_at: string } | null>(null);
   const make = useAction(async () => setMade(await api.receiptLink(consultationId)));
   return (
     <section class="stack stack--tight" data-testid="receipt-link" aria-label={t("consent.link.title")}>
-      <h3>{t("consent.link.title")}</h3>
+      <Heading>{t("consent.link.title")}</Heading>
       <p class="small soft">{t("consent.link.text")}</p>
       {make.problem && <Notice kind="danger">{problemMessage(make.problem)}</Notice>}
       {made === null ? (

@@ -3,7 +3,7 @@
 import type { JSX } from "preact";
 import { useState } from "preact/hooks";
 import { api } from "../../api/client";
-import { problemMessage } from "../../api/problem";
+import { asProblem, problemMessage } from "../../api/problem";
 import type { Consent, Disposition } from "../../api/types";
 import { language as pageLanguage } from "../../messages";
 import "../../messages/call";
@@ -19,6 +19,11 @@ const BADGES = { permit: "success", deny: "neutral", withdrawn: "warning" } as c
 
 function decided(words: ConsentWords, consent: Consent): string {
   return { permit: words.agreed, deny: words.not_agreed, withdrawn: words.withdrawn }[consent.decision];
+}
+
+function isAboutTheSignature(error: unknown): boolean {
+  const { code } = asProblem(error);
+  return code === "CONSENT_MISMATCH" || code === "CONSENT_INCOMPLETE" || code === "CONSENT_SIGNATURE";
 }
 
 function about(consent: Consent): { recording: string } | { text: string } {
@@ -52,7 +57,11 @@ export default function ReceiptsPage({ linkId }: { linkId: string }): JSX.Elemen
             : { name: consent.representative_name, relationship: consent.representative_relationship ?? "" },
       },
     ).catch(() => null); // nobody is held to a consent because their browser cannot sign
-    const recorded = await api.withdrawByLink(linkId, secret, about(consent), signed);
+    const recorded = await api.withdrawByLink(linkId, secret, about(consent), signed).catch((error: unknown) => {
+      // Nor because of what the signature says, such as words that were replaced meanwhile.
+      if (signed === null || !isAboutTheSignature(error)) throw error;
+      return api.withdrawByLink(linkId, secret, about(consent), null);
+    });
     setAsked(null);
     setDone(recorded.what_was_recorded ?? "none");
     receipts.reload();

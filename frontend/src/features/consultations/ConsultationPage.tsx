@@ -195,7 +195,7 @@ function Detail({ consultation, onChange }: { consultation: Consultation; onChan
           </div>
           <div class="consultation__column">
             {consultation.patient && <PatientCard patient={consultation.patient} />}
-            {(own || scheduler) && <ConsentsCard consultationId={id} round={`${status}/${waiting}/${people.data?.map((one) => one.place).join()}`} />}
+            {own && <ConsentsCard consultationId={id} round={`${status}/${waiting}/${people.data?.map((one) => one.place).join()}`} />}
             {own && (
               <Card title={t("detail.recordings")}>
                 <Loaded of={recordings} lines={2}>

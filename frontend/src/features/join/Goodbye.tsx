@@ -36,7 +36,7 @@ export function Goodbye({ me, farewell, onReturn }: GoodbyeProps): JSX.Element {
             {t("join.bye.camera_off")} {!mayReturn(farewell) && t("join.bye.close")}
           </span>
         </p>
-        {farewell !== "refused" && farewell !== "removed" && farewell !== "turned_away" && <ReceiptLink consultationId={me.consultation_id} />}
+        {farewell !== "refused" && farewell !== "removed" && farewell !== "turned_away" && <ReceiptLink consultationId={me.consultation_id} heading="h2" />}
         {mayReturn(farewell) && (
           <div class="row">
             <Button variant="primary" size="large" buttonRef={testId("rejoin")} onClick={onReturn}>

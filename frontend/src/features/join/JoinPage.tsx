@@ -26,10 +26,10 @@ import { NameStep } from "./NameStep";
 import { ProblemPage } from "./ProblemPage";
 import { consentStep, invitationStep, isRefusal, problemStep, REVOKED, secretOf, stepOf, type Step } from "./journey";
 
-/** The way on for somebody who is not in the call: past what they are asked, if they are asked anything. */
+/** The way on: past what they are asked, if they are asked anything. */
 async function onward(me: Me): Promise<Step> {
   const step = stepOf(me, devicesChecked(me.consultation_id));
-  if (me.place === "in_call" || (step.kind !== "devices" && step.kind !== "live")) return step;
+  if (step.kind !== "devices" && step.kind !== "live") return step;
   return consentStep(me, await api.wantedConsents(me.consultation_id, language.peek())) ?? step;
 }
 

@@ -8,6 +8,7 @@ import { chimeAdmitted } from "../../call/sound";
 import { t } from "../../messages";
 import { announce, Page, PublicShell, Spinner } from "../../ui";
 import { CallView } from "../call/CallView";
+import { CallConsent } from "../consent/CallConsent";
 import { publishes } from "./journey";
 import { makeSession } from "../call/connect";
 import { useCallState, useEffects, useOnline } from "../call/hooks";
@@ -83,5 +84,10 @@ function Connected({ session, me, open, startsAt, onWithdrawn }: Omit<LiveStepPr
       />
     );
   }
-  return <Lobby session={session} me={me} startsAt={startsAt} />;
+  return (
+    <>
+      <Lobby session={session} me={me} startsAt={startsAt} />
+      <CallConsent session={session} consultationId={me.consultation_id} staff={false} />
+    </>
+  );
 }

@@ -210,6 +210,12 @@ step("my consents are in reach during the call; a private link opens receipts th
   await reader.page.goto(address);
   await reader.page.getByTestId("receipts").getByTestId("receipt-0").waitFor();
   await everywhere(reader, "receipts");
+  await reader.page.getByTestId("receipt-show-1").click();
+  const shown = await reader.page.getByTestId("receipt").innerText();
+  assert.match(shown, /Decision\s+Agreed[\s\S]*Entry in the clinic's log\s+\d+ \/ \d+[\s\S]*What was shown: Care by video call/);
+  await everywhere(reader, "receipt");
+  await reader.page.keyboard.press("Escape");
+  await reader.page.getByTestId("receipt").waitFor({ state: "detached" });
   await reader.page.getByTestId("receipts-language").selectOption("ar");
   await everywhere(reader, "receipts-ar");
   await reader.page.getByTestId("receipts-language").selectOption("en");

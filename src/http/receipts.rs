@@ -34,19 +34,19 @@ fn form(named: Option<&str>) -> Result<Form, Problem> {
     match named.unwrap_or("json") {
         "json" => Ok(Form::Json),
         "pdf" => Ok(Form::Pdf),
-        _ => Err(Problem::field("form", "must be json or pdf")),
+        "page" => Ok(Form::Page),
+        _ => Err(Problem::field("form", "must be json, pdf or page")),
     }
 }
 
 fn file(form: Form, consent: ConsentId, bytes: Vec<u8>) -> HttpResponse {
-    let (kind, ending) = match form {
-        Form::Json => ("application/json", "json"),
-        Form::Pdf => ("application/pdf", "pdf"),
-    };
-    HttpResponse::Ok()
-        .content_type(kind)
-        .insert_header((header::CONTENT_DISPOSITION, format!("attachment; filename=\"consent-{consent}.{ending}\"")))
-        .body(bytes)
+    let mut answer = HttpResponse::Ok();
+    answer.content_type(if form == Form::Pdf { "application/pdf" } else { "application/json" });
+    if form != Form::Page {
+        let name = format!("attachment; filename=\"consent-{consent}.{}\"", form.as_str());
+        answer.insert_header((header::CONTENT_DISPOSITION, name));
+    }
+    answer.body(bytes)
 }
 
 /// A private link to one's receipts.
@@ -75,7 +75,7 @@ pub struct LinkReceipt {
     secret: Secret,
     #[schema(value_type = String)]
     consent: ConsentId,
-    /// `json` or `pdf`.
+    /// `json`, `pdf`, or `page` for what a page shows of it.
     form: Option<String>,
 }
 
@@ -122,7 +122,7 @@ impl ReceiptsView {
     }
 }
 
-/// A receipt of one's own decision, as `json` or `pdf`.
+/// A receipt of one's own decision, as `json`, `pdf`, or `page` for what a page shows of it.
 #[utoipa::path(get, path = "/api/v1/consultations/{id}/consents/{consent}/receipt", tag = "Receipts", params(("id" = String, Path), ("consent" = String, Path), ("form" = Option<String>, Query)), responses((status = 200), (status = 403, body = ProblemBody), (status = 404, body = ProblemBody), (status = 409, body = ProblemBody)))]
 pub async fn own(
     request: HttpRequest,

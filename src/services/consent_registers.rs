@@ -333,13 +333,19 @@ impl Services {
             let file = self.text_file(tx, shown).await?;
             let text = file.as_deref().and_then(|file| ConsentText::accepted(&shown.text, &shown.version, &shown.language, file));
             let notice = self.notice_for(text.as_ref(), &shown.language)?;
-            let patient = consultations::lookup(tx, one.consent.consultation).await?.ok_or(ServiceError::NotFound("consultation"))?.patient;
+            let consultation = consultations::lookup(tx, one.consent.consultation).await?.ok_or(ServiceError::NotFound("consultation"))?;
+            let until = text.as_ref().and_then(|text| match text.expires.duration() {
+                Some(lasts) => Some(one.consent.decided_at.plus(lasts)),
+                None => consultation.state.ended_at(),
+            });
             let source = fhir::Source {
                 file: file.as_deref(),
                 text: text.as_ref(),
                 notice: notice.as_deref(),
-                patient,
+                patient: consultation.patient,
                 clinic: &self.settings.clinic_name,
+                until,
+                now: self.now(),
             };
             entries.push(json!({"fullUrl": format!("urn:uuid:{}", one.consent.id), "resource": fhir::consent(one, &source)}));
         }

@@ -67,6 +67,20 @@ pub enum Form {
     Json,
     /// On paper.
     Pdf,
+    /// To be read in a page.
+    Page,
+}
+
+impl Form {
+    /// Its name.
+    #[must_use]
+    pub const fn as_str(self) -> &'static str {
+        match self {
+            Self::Json => "json",
+            Self::Pdf => "pdf",
+            Self::Page => "page",
+        }
+    }
 }
 
 impl Services {
@@ -155,8 +169,9 @@ impl Services {
             self.receipt(read.tx(), &consent).await?
         };
         let entry = self.entry(Event::ReceiptRead, permit.caller())?.about("consent", id).about("consultation", consultation.id);
-        self.record(entry.with("form", if form == Form::Pdf { "pdf" } else { "json" })).await?;
+        self.record(entry.with("form", form.as_str())).await?;
         match form {
+            Form::Page => serde_json::to_vec(&as_page(&receipt)).map_err(|e| ServiceError::Internal(e.to_string())),
             Form::Json => serde_json::to_vec_pretty(&receipt).map_err(|e| ServiceError::Internal(e.to_string())),
             Form::Pdf => tokio::task::spawn_blocking(move || on_paper(&receipt))
                 .await
@@ -371,8 +386,30 @@ const fn pii(purpose: Purpose) -> &'static str {
     }
 }
 
-/// A receipt as a page: what it says, the words that were shown, and how to check it.
+/// A receipt as a PDF.
 pub(crate) fn on_paper(receipt: &Value) -> Result<Vec<u8>, pdf::PdfError> {
+    let (language, words, blocks) = laid_out(receipt);
+    pdf::set(words.title, &language, words.right_to_left, &blocks)
+}
+
+/// A receipt to be read in a page: the facts with their labels, and the rest in the small Markdown of consent texts.
+fn as_page(receipt: &Value) -> Value {
+    let (language, words, blocks) = laid_out(receipt);
+    let (mut facts, mut text) = (Vec::new(), Vec::new());
+    for block in blocks {
+        match block {
+            Block::Title(_) => {}
+            Block::Fact(label, value) => facts.push(json!({"label": label, "value": value})),
+            Block::Heading(line) => text.push(format!("\n## {line}\n")),
+            Block::Paragraph(line) => text.push(format!("\n{line}\n")),
+            Block::Item(line) => text.push(format!("- {line}")),
+        }
+    }
+    json!({"title": words.title, "language": language, "facts": facts, "text": text.join("\n").trim()})
+}
+
+/// What a receipt says, the words that were shown, and how to check it; with the words of the language that the text was shown in.
+fn laid_out(receipt: &Value) -> (String, &'static Words, Vec<Block>) {
     let body = &receipt["receipt"];
     let text_of = |value: &Value| value.as_str().unwrap_or_default().to_owned();
     let language = text_of(&body["text"]["language"]);
@@ -425,6 +462,9 @@ pub(crate) fn on_paper(receipt: &Value) -> Result<Vec<u8>, pdf::PdfError> {
         fact(Label::Method, words.method(method).to_owned());
     }
     fact(Label::Receipt, text_of(&body["receipt_id"]));
+    if let (Some(index), Some(size)) = (receipt["log"]["index"].as_u64(), receipt["log"]["size"].as_u64()) {
+        fact(Label::Entry, format!("{index} / {size}"));
+    }
     fact(Label::Fingerprint, text_of(&receipt["key_fingerprint"]));
     fact(Label::Withdrawal, words.withdraw.to_owned());
     if let Some(part2) = body["part2"].as_object() {
@@ -441,7 +481,7 @@ pub(crate) fn on_paper(receipt: &Value) -> Result<Vec<u8>, pdf::PdfError> {
         blocks.push(Block::Heading(format!("{}: {title}", words.shown)));
         blocks.extend(markdown(&body));
     }
-    pdf::set(words.title, &language, words.right_to_left, &blocks)
+    (language, words, blocks)
 }
 
 /// The small Markdown of consent texts as blocks.

@@ -132,10 +132,10 @@ on_both_engines! {
         assert_eq!(iso["party_identification"].as_array().map(Vec::len), Some(2));
     }
 
-    async fn a_receipt_is_there_on_paper_in_the_language_of_its_text(server) {
+    async fn a_receipt_is_there_on_paper_and_as_a_page_in_the_language_of_its_text(server) {
         let visit = Visit::new(server).await;
         let patient = visit.undecided(server).await;
-        for language in ["en", "ar"] {
+        for (language, labels) in [("en", ["Decision", "Entry in the clinic's log"]), ("ar", ["القرار", "القيد في السجل"])] {
             let words = statement(&patient, &visit.id, CARE, language, None, &["care_by_video"]).await;
             send(&patient, &visit.id, signed(&words)).await.expect(201);
             let id = latest(&patient, &visit.id, CARE).await;
@@ -146,6 +146,14 @@ on_both_engines! {
             if let Ok(folder) = std::env::var("PICTURES") {
                 std::fs::write(Path::new(&folder).join(format!("receipt-{language}.pdf")), &bytes).expect("written");
             }
+            let page = patient.get(&visit.path(&format!("/consents/{id}/receipt?form=page"))).await.expect(200).body;
+            let facts = page["facts"].as_array().expect("facts");
+            for label in labels {
+                assert!(facts.iter().any(|f| f["label"] == label && f["value"] != ""), "{label}: {facts:?}");
+            }
+            assert!(facts.len() >= 15 && facts.iter().any(|f| f["value"] == id.as_str()) && facts.iter().any(|f| f["value"] == "Quillon"));
+            let shown = patient.get(&format!("/consent-texts/{CARE}?language={language}")).await.expect(200).str("title");
+            assert!(page["language"] == language && page["text"].as_str().is_some_and(|t| t.contains(&shown)), "{page}");
         }
         let id = latest(&patient, &visit.id, CARE).await;
         patient.get(&visit.path(&format!("/consents/{id}/receipt?form=doc"))).await.refused(422, "VALIDATION");
@@ -242,6 +250,14 @@ on_both_engines! {
         assert!(valid && said.contains("6 valid"), "{said}");
         let broken = exported.text.replacen("\"scope\"", "\"scoop\"", 1);
         assert!(!feed(&python, &["-c", program], &broken).0, "the validator finds what is wrong");
+
+        // what holds until the consultation ends holds no longer, and says since when
+        assert!(entries.iter().all(|e| e["resource"]["provision"]["period"]["end"].is_null()));
+        call.visit.clinician.post(&call.visit.path("/end"), json!({})).await.expect(200);
+        let over = aud.post("/consents/export", json!({"form": "fhir", "search": {}})).await.expect(200);
+        let ended = over.body["entry"].as_array().expect("entries");
+        assert!(ended.iter().all(|e| e["resource"]["status"] != "active" && e["resource"]["provision"]["period"]["end"].is_string()));
+        assert!(feed(&python, &["-c", program], &over.text).0);
     }
 
     async fn registers_show_who_consented_to_what_and_every_look_is_on_record(server) {
@@ -398,7 +414,7 @@ fn what_part_2_protects_does_not_leave_without_a_notice() {
                 let visit = Visit::new(server).await;
                 let patient = visit.patient(server).await;
                 let id = latest(&patient, &visit.id, CARE).await;
-                for form in ["json", "pdf"] {
+                for form in ["json", "pdf", "page"] {
                     patient.get(&visit.path(&format!("/consents/{id}/receipt?form={form}"))).await.refused(409, "NOTICE_REQUIRED");
                 }
                 let aud = Browser::signed_in(server, "aud").await;

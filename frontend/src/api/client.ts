@@ -205,6 +205,8 @@ export const api = {
   openReceipts: (link: string, secret: string) => post<T.Receipts>(`/receipt-links/${id(link)}/open`, { secret }),
   takeReceipt: (link: string, secret: string, consent: string, form: "json" | "pdf") =>
     send("POST", `/receipt-links/${id(link)}/receipt`, { secret, consent, form }).then((response) => response.blob()),
+  readReceipt: (link: string, secret: string, consent: string) =>
+    post<T.ReceiptPage>(`/receipt-links/${id(link)}/receipt`, { secret, consent, form: "page" }),
   withdrawByLink: (link: string, secret: string, about: { recording: string } | { text: string }, decision: T.SignedDecision | null) =>
     post<T.Recorded>(`/receipt-links/${id(link)}/withdraw`, { secret, about, decision }),
   searchConsents: (search: T.ConsentSearch, signal?: AbortSignal) =>

@@ -291,6 +291,15 @@ export interface Consent {
 }
 
 /** What a private link to receipts opens. */
+/** A receipt to be read. */
+export interface ReceiptPage {
+  title: string;
+  language: string;
+  facts: { label: string; value: string }[];
+  /** In the small Markdown of consent texts. */
+  text: string;
+}
+
 export interface Receipts {
   clinic_name: string;
   consultation_id: string;

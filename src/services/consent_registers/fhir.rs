@@ -3,6 +3,7 @@
 use crate::domain::consent::{Capacity, Decision, Purpose};
 use crate::domain::id::PatientId;
 use crate::domain::participant::Role;
+use crate::domain::time::Timestamp;
 use crate::policy::catalogue::ConsentText;
 use crate::services::consents::OpenConsent;
 use base64::Engine;
@@ -21,6 +22,10 @@ pub struct Source<'a> {
     pub patient: PatientId,
     /// The clinic.
     pub clinic: &'a str,
+    /// When it ends to hold, where that is known.
+    pub until: Option<Timestamp>,
+    /// The present moment.
+    pub now: Timestamp,
 }
 
 const TERMINOLOGY: &str = "http://terminology.hl7.org/CodeSystem";
@@ -39,7 +44,7 @@ fn purpose(of: Purpose) -> Value {
 pub fn consent(one: &OpenConsent, source: &Source<'_>) -> Value {
     let consent = &one.consent;
     let status = match consent.decision {
-        Decision::Permit if one.stands => "active",
+        Decision::Permit if one.stands && source.until.is_none_or(|until| source.now < until) => "active",
         Decision::Deny => "rejected",
         Decision::Permit | Decision::Withdrawn => "inactive",
     };
@@ -65,7 +70,10 @@ pub fn consent(one: &OpenConsent, source: &Source<'_>) -> Value {
         policies
             .push(json!({"authority": "urn:bedside:jurisdiction", "uri": format!("urn:bedside:legal-basis:{}", hex(&text.legal_basis))}));
     }
-    let period = json!({"start": consent.decided_at});
+    let mut period = json!({"start": consent.decided_at});
+    if let Some(until) = source.until {
+        period["end"] = json!(until);
+    }
     let purpose_of_use = if care { ("TREAT", "treatment") } else { ("HOPERAT", "healthcare operations") };
     let part = |kind: &str, purposes: &[Purpose]| {
         json!({

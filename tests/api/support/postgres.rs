@@ -11,7 +11,7 @@ use std::time::{Duration, Instant};
 struct Cluster {
     folder: tempfile::TempDir,
     bin: PathBuf,
-    /// Ends the cluster when its input closes, which happens at the latest when this program ends.
+    /// Ends the cluster and removes its files when its input closes, which happens at the latest when this program ends.
     _keeper: Child,
 }
 
@@ -53,10 +53,12 @@ fn start() -> Cluster {
         .expect("initdb");
     assert!(made.status.success(), "initdb: {}", String::from_utf8_lossy(&made.stderr));
     let server = format!(
-        "'{}' -D '{}' -k '{}' -c listen_addresses='' -c fsync=off -c max_connections=300 >'{}/log' 2>&1 & pid=$!; read -r _; kill -INT $pid; wait $pid",
+        "'{}' -D '{}' -k '{}' -c listen_addresses='' -c fsync=off -c max_connections=300 >'{}/log' 2>&1 & pid=$!; read -r _; kill -INT $pid; wait $pid; rm -rf '{}' '{}/log'",
         bin.join("postgres").display(),
         data.display(),
         folder.path().display(),
+        folder.path().display(),
+        data.display(),
         folder.path().display()
     );
     let keeper = command(Path::new("/bin/sh")).args(["-c", &server]).stdin(Stdio::piped()).spawn().expect("postgres");

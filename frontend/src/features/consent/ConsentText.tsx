@@ -13,7 +13,8 @@ function Spans({ spans }: { spans: readonly Span[] }): JSX.Element {
   return <>{spans.map((span, index) => (span.bold ? <strong key={index}>{span.text}</strong> : span.text))}</>;
 }
 
-function Body({ body, heading: Heading }: { body: string; heading: "h2" | "h4" }): JSX.Element {
+/** The small Markdown of consent texts, with headings of this level. */
+export function Body({ body, heading: Heading }: { body: string; heading: "h2" | "h3" | "h4" }): JSX.Element {
   const blocks = parseConsentText(body).map((block, index): ComponentChildren => {
     switch (block.kind) {
       case "heading":

@@ -4,7 +4,7 @@ import type { JSX } from "preact";
 import { useState } from "preact/hooks";
 import { api } from "../../api/client";
 import { asProblem, problemMessage } from "../../api/problem";
-import type { Consent, Disposition } from "../../api/types";
+import type { Consent, Disposition, ReceiptPage } from "../../api/types";
 import { language as pageLanguage } from "../../messages";
 import "../../messages/call";
 import "../../styles/call.css";
@@ -12,6 +12,7 @@ import { useAction, useResource } from "../../state/resource";
 import { Badge, Button, Dialog, EmptyState, MessagePage, Notice, Page, ProblemNotice, Spinner } from "../../ui";
 import { testId } from "../call/testId";
 import { download } from "./download";
+import { Receipt } from "./Receipt";
 import { sign } from "./signing";
 import { direction, fill, firstLanguage, ownName, rememberLanguage, TEXT_LANGUAGES, wordsIn, type ConsentWords } from "./words";
 
@@ -36,6 +37,7 @@ export default function ReceiptsPage({ linkId }: { linkId: string }): JSX.Elemen
   const words = wordsIn(tag);
   const receipts = useResource(() => api.openReceipts(linkId, secret), [linkId]);
   const [asked, setAsked] = useState<Consent | null>(null);
+  const [read, setRead] = useState<ReceiptPage | null>(null);
   const [done, setDone] = useState<Disposition | "none" | null>(null);
   const moment = (at: string): string => new Intl.DateTimeFormat(tag, { dateStyle: "long", timeStyle: "short" }).format(new Date(at));
 
@@ -69,6 +71,9 @@ export default function ReceiptsPage({ linkId }: { linkId: string }): JSX.Elemen
   const take = useAction(async (consent: Consent, form: "json" | "pdf") => {
     download(await api.takeReceipt(linkId, secret, consent.id, form), `consent-${consent.id}.${form}`);
   });
+
+  const show = useAction(async (consent: Consent) => setRead(await api.readReceipt(linkId, secret, consent.id)));
+  const trouble = take.problem ?? show.problem;
 
   if (receipts.problem !== null) {
     return receipts.problem.status === 404 || receipts.problem.code === "MALFORMED" ? (
@@ -110,7 +115,7 @@ export default function ReceiptsPage({ linkId }: { linkId: string }): JSX.Elemen
               {done !== "none" && <p data-testid="what-was-recorded">{words[done]}</p>}
             </Notice>
           )}
-          {take.problem && <Notice kind="danger">{problemMessage(take.problem)}</Notice>}
+          {trouble && <Notice kind="danger">{problemMessage(trouble)}</Notice>}
           {data === null ? (
             <Spinner label={words.loading} />
           ) : data.consents.length === 0 ? (
@@ -130,7 +135,10 @@ export default function ReceiptsPage({ linkId }: { linkId: string }): JSX.Elemen
                     {!consent.stands && ` · ${words.replaced}`}
                   </p>
                   <div class="row">
-                    <Button icon="download" buttonRef={testId(`receipt-pdf-${index}`)} onClick={() => void take.run(consent, "pdf")}>
+                    <Button icon="document" buttonRef={testId(`receipt-show-${index}`)} onClick={() => void show.run(consent)}>
+                      {words.show}
+                    </Button>
+                    <Button variant="quiet" icon="download" buttonRef={testId(`receipt-pdf-${index}`)} onClick={() => void take.run(consent, "pdf")}>
                       {words.paper}
                     </Button>
                     <Button variant="quiet" icon="download" buttonRef={testId(`receipt-json-${index}`)} onClick={() => void take.run(consent, "json")}>
@@ -148,6 +156,7 @@ export default function ReceiptsPage({ linkId }: { linkId: string }): JSX.Elemen
           )}
         </div>
       </Page>
+      {read && <Receipt page={read} onClose={() => setRead(null)} />}
       {asked && (
         <Dialog
           title={words.withdraw_ask}

@@ -26,7 +26,7 @@ use bedside::domain::time::Timestamp;
 use bedside::policy::bundle::{Bundle, Files};
 use bedside::services::sequencer::Sequencer;
 use bedside::startup::SystemClock;
-use bedside::storage::audit;
+use bedside::storage::audit::{self, NewEntry};
 use bedside::storage::database::Database;
 use bedside::storage::policies::{AcceptedBundle, accept};
 use std::error::Error;
@@ -55,7 +55,7 @@ fn main() -> Result<(), Box<dyn Error>> {
 async fn transactions(address: &str) -> Result<f64, Box<dyn Error>> {
     let database = Database::open(address).await?;
     let signer = Arc::new(LogSigner::new("bench/audit", &[7; 32])?);
-    let _sequencer = Sequencer::start(database.clone(), signer, Arc::new(SystemClock));
+    let _sequencer = Sequencer::start(database.clone(), signer, Arc::new(SystemClock), "bench".to_owned());
     let done = Arc::new(AtomicU64::new(0));
     let began = Instant::now();
     let mut clients = Vec::new();
@@ -72,7 +72,7 @@ async fn transactions(address: &str) -> Result<f64, Box<dyn Error>> {
                 let entry = Entry::new(EntryId::from_uuid(uuid_v7(now, random)), now, Event::PolicyAccepted, &Caller::system(), "bench");
                 let mut tx = database.begin().await?;
                 accept(tx.tx(), &AcceptedBundle { digest: format!("{client}/{n}"), content: "{}".to_owned(), accepted_at: now }).await?;
-                tx.commit_with(&entry).await?;
+                tx.commit_with(&NewEntry::plain(entry).expect("nothing personal")).await?;
                 done.fetch_add(1, Ordering::Relaxed);
             }
             Ok::<_, bedside::storage::error::StorageError>(())
@@ -83,7 +83,7 @@ async fn transactions(address: &str) -> Result<f64, Box<dyn Error>> {
     }
     let rate = done.load(Ordering::Relaxed) as f64 / began.elapsed().as_secs_f64();
     let deadline = Instant::now() + Duration::from_mins(1);
-    while !audit::unsequenced(database.read().await?.tx(), 1).await?.is_empty() {
+    while !audit::unplaced(database.read().await?.tx(), 1).await?.is_empty() {
         assert!(Instant::now() < deadline, "the sequencer does not keep up");
         tokio::time::sleep(Duration::from_millis(5)).await;
     }

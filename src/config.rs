@@ -67,6 +67,8 @@ pub struct Config {
     /// Identity providers that staff may sign in through.
     #[serde(rename = "provider")]
     pub providers: Vec<ProviderConfig>,
+    /// What this server is called in the audit log, where several share a database.
+    pub node: String,
     /// Log as JSON.
     pub log_json: bool,
     /// Threads for pages.
@@ -111,6 +113,7 @@ impl Default for Config {
             policies: None,
             passwords: PasswordConfig::default(),
             providers: Vec::new(),
+            node: "1".to_owned(),
             log_json: false,
             workers: 2,
             demo: false,

@@ -1,12 +1,13 @@
 //! Puts the parts together: an [`Application`] is built, knows its addresses, and runs until it is stopped.
 
 use crate::config::{Config, ConfigError};
+use crate::crypto::digest::hex;
 use crate::crypto::entropy::{Entropy, SystemEntropy};
 use crate::crypto::key_ring::{KeyError, KeyRing, LocalKeyFile};
 use crate::crypto::password::{Cost, PasswordError, Passwords, Peppers};
-use crate::crypto::signing::{CheckpointError, LogSigner};
+use crate::crypto::signing::{CheckpointError, LogSigner, open_checkpoint};
 use crate::domain::access::{AccountRole, Caller};
-use crate::domain::audit::Event;
+use crate::domain::audit::{Event, Server};
 use crate::domain::secret::Secret;
 use crate::domain::time::{Clock, Timestamp};
 use crate::gateway::conductor::Gateway;
@@ -17,6 +18,7 @@ use crate::identity::passkeys::Passkeys;
 use crate::identity::provider::{Provider, ProviderError};
 use crate::policy::bundle::{Bundle, BundleError, Files};
 use crate::services::ceremonies::Ceremonies;
+use crate::services::entries::Known;
 use crate::services::error::ServiceError;
 use crate::services::events::Events;
 use crate::services::policies::{bring_into_force, follow_accepted};
@@ -25,6 +27,7 @@ use crate::services::sign_in::Activity;
 use crate::services::sign_in_sessions::watch_ended_sessions;
 use crate::services::throttle::Throttle;
 use crate::services::{Services, Settings};
+use crate::storage::audit;
 use crate::storage::database::Database;
 use crate::storage::error::StorageError;
 use crate::storage::recording_files::RecordingFiles;
@@ -64,6 +67,9 @@ pub enum StartError {
     /// The signing key.
     #[error(transparent)]
     Signing(#[from] CheckpointError),
+    /// The key file is not the one that the database belongs to.
+    #[error("the audit log in this database was signed with another key: this is not the folder of keys that belongs to it")]
+    OtherKeys,
     /// The policies.
     #[error("policies: {0}")]
     Policies(#[from] BundleError),
@@ -146,7 +152,6 @@ pub async fn open_services(config: &Config, public_origin: String, parts: Parts)
     private_folder(&config.keys)?;
     let keys = KeyRing::new(Box::new(LocalKeyFile::open_or_create(&config.keys, entropy.as_ref())?), Arc::clone(&entropy));
     let host = public_origin.split_once("://").map_or(public_origin.as_str(), |(_, host)| host);
-    let signer = Arc::new(LogSigner::new(&format!("{}/audit", host.split(':').next().unwrap_or(host)), &*keys.signing_seed()?)?);
     let files = match &config.policies {
         Some(folder) => Files::read(folder)?,
         None if config.demo => Files::demo()?,
@@ -157,14 +162,16 @@ pub async fn open_services(config: &Config, public_origin: String, parts: Parts)
         private_folder(&parent)?;
     }
     let database = Database::open(&config.database).await?;
+    let signer = Arc::new(signer(&database, host, &keys).await?);
+    let server = Server::of(&public_origin, &config.node);
     let proposed = Bundle::check(files);
     let policy =
-        bring_into_force(&database, proposed, config.demo || parts.accept_policies, parts.clock.as_ref(), entropy.as_ref()).await?;
+        bring_into_force(&database, proposed, config.demo || parts.accept_policies, parts.clock.as_ref(), entropy.as_ref(), server).await?;
     let samples = policy.bundle.samples();
     if !config.demo && !samples.is_empty() {
         tracing::warn!(texts = samples.join(", "), "patients are shown sample consent texts: read them and adopt them in consent.toml");
     }
-    let sequencer = Sequencer::start(database.clone(), Arc::clone(&signer), Arc::clone(&parts.clock));
+    let sequencer = Sequencer::start(database.clone(), Arc::clone(&signer), Arc::clone(&parts.clock), holder(config, entropy.as_ref())?);
     // half of the cores: whoever is signed in must not wait for those who try passwords
     let parallel = std::thread::available_parallelism().map_or(1, |cores| (cores.get() / 2).max(1));
     let cost = parts.password_cost.unwrap_or(Cost { memory_kib: config.passwords.memory_kib, passes: config.passwords.passes });
@@ -184,12 +191,13 @@ pub async fn open_services(config: &Config, public_origin: String, parts: Parts)
         ceremonies: Ceremonies::default(),
         files: RecordingFiles::new(&config.recordings),
         activity: Activity::new(parts.clock.now()),
+        known: Known::default(),
         clock: parts.clock,
         throttle: Throttle::default(),
         policy: RwLock::new(policy),
         events: Arc::new(Events::default()),
         ended_sessions: broadcast::channel(64).0,
-        settings: Settings { clinic_name: config.clinic_name.clone(), public_origin, demo: config.demo },
+        settings: Settings { clinic_name: config.clinic_name.clone(), public_origin, demo: config.demo, node: config.node.clone() },
         database,
         entropy,
         keys,
@@ -202,6 +210,24 @@ pub async fn open_services(config: &Config, public_origin: String, parts: Parts)
         demo_accounts = Box::pin(try_join_all(DEMO_ACCOUNTS.map(|account| demo_account(&services, account)))).await?;
     }
     Ok((services, demo_accounts))
+}
+
+/// The log's signer. A log keeps the name it began with, whatever the server is called later.
+async fn signer(database: &Database, host: &str, keys: &KeyRing) -> Result<LogSigner, StartError> {
+    let seed = keys.signing_seed()?;
+    let Some(newest) = audit::latest_checkpoint(database.read().await?.tx()).await? else {
+        return Ok(LogSigner::new(&format!("{}/audit", host.split(':').next().unwrap_or(host)), &seed)?);
+    };
+    let signer = LogSigner::new(newest.note.lines().next().unwrap_or_default(), &seed)?;
+    open_checkpoint(signer.verifier_key(), &newest.note).map_err(|_| StartError::OtherKeys)?;
+    Ok(signer)
+}
+
+/// A name for this process that no other one has.
+fn holder(config: &Config, entropy: &dyn Entropy) -> Result<String, StartError> {
+    let mut random = [0_u8; 8];
+    entropy.fill(&mut random).map_err(ServiceError::from)?;
+    Ok(format!("{}/{}", config.node, hex(&random)))
 }
 
 async fn demo_account(
@@ -284,7 +310,7 @@ impl Application {
         self.gateway.shutdown().await;
         handle.stop(true).await;
         let result = server.await.unwrap_or(Ok(()));
-        self.services.database.close().await;
+        self.services.close().await;
         result
     }
 }

@@ -8,21 +8,13 @@ import { join } from "node:path";
 import { after, before, test } from "node:test";
 import {
   api, asksToRecord, bedside, call, clinicianJoins, files, hearsAndSees, launch, newConsultation, parts, patientToConsent, patientToLobby, picture,
-  profile, read, signIn, startServer, until,
+  profile, read, signIn, startServer, until, story,
 } from "./harness.mjs";
 import { everywhere, findings } from "./looks.mjs";
 
 let server, browser, clinician, patient, daughter, visit, link;
 
-let broken = null;
-const step = (name, act) =>
-  test(name, async () => {
-    assert.equal(broken, null, `not tried, because this failed before: ${broken}`);
-    broken = name;
-    await act();
-    broken = null;
-    assert.deepEqual(findings.splice(0), []);
-  });
+const step = story(() => assert.deepEqual(findings.splice(0), []));
 
 const person = (options = {}) => profile(browser, { reducedMotion: "reduce", ...options });
 const small = { width: 390, height: 844 };

@@ -4,6 +4,7 @@ import { spawn } from "node:child_process";
 import { mkdtempSync, rmSync, existsSync, readdirSync, readFileSync, statSync } from "node:fs";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
+import { test } from "node:test";
 import { fileURLToPath } from "node:url";
 import { chromium } from "playwright-core";
 
@@ -25,6 +26,19 @@ const DEVICES = {
   microphone: ["--use-fake-device-for-media-stream=device-count=0", "--use-fake-ui-for-media-stream"],
   none: ["--use-fake-ui-for-media-stream"],
 };
+
+/** Steps of one story: each stands on the one before, so after the first failure the rest could only wait in vain. */
+export function story(afterwards = () => {}) {
+  let broken = null;
+  return (name, act) =>
+    test(name, async () => {
+      assert.equal(broken, null, `not tried, because this failed before: ${broken}`);
+      broken = name;
+      await act();
+      broken = null;
+      afterwards();
+    });
+}
 
 export const PATIENCE = 20_000;
 

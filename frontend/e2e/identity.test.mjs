@@ -3,22 +3,14 @@
 // virtual authenticator. Every new page is looked at in all sizes and both themes.
 import assert from "node:assert/strict";
 import { createHmac } from "node:crypto";
-import { after, before, test } from "node:test";
-import { agreesToCare, api, launch, newConsultation, patientToLobby, profile, signIn, startServer, until } from "./harness.mjs";
+import { after, before } from "node:test";
+import { agreesToCare, api, launch, newConsultation, patientToLobby, profile, signIn, startServer, until, story } from "./harness.mjs";
 import { everywhere, findings } from "./looks.mjs";
 
 let server, browser, administrator, nora, clinician, auditor;
 const PASSWORD = "copper lantern drifts sideways";
 
-let broken = null;
-const step = (name, act) =>
-  test(name, async () => {
-    assert.equal(broken, null, `not tried, because this failed before: ${broken}`);
-    broken = name;
-    await act();
-    broken = null;
-    assert.deepEqual(findings.splice(0), []);
-  });
+const step = story(() => assert.deepEqual(findings.splice(0), []));
 
 const person = (options = {}) => profile(browser, { reducedMotion: "reduce", ...options });
 const open = (page, path) => page.goto(`${server.origin}${path}`);

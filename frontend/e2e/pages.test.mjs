@@ -1,8 +1,8 @@
 // Every page as people meet it: on a phone, a tablet and a desk, light and dark, the patient's pages in both languages. No finding of
 // axe-core, nothing that scrolls sideways, one main heading, a title, a language and no complaint in the console.
 import assert from "node:assert/strict";
-import { after, before, test } from "node:test";
-import { asksToRecord, api, attribute, call, clinicianJoins, launch, newConsultation, patientToLobby, profile, signIn, startServer, until } from "./harness.mjs";
+import { after, before } from "node:test";
+import { asksToRecord, api, attribute, call, clinicianJoins, launch, newConsultation, patientToLobby, profile, signIn, startServer, until, story } from "./harness.mjs";
 import { everywhere, findings } from "./looks.mjs";
 
 const SECRET = "A".repeat(43);
@@ -10,17 +10,8 @@ const SECRET = "A".repeat(43);
 let server, browser, clinician, auditor, administrator, english, spanish;
 let visit, link, guestLink;
 
-// The people walk through one consultation: when the way is blocked, the rest could only wait in vain. What is found on a page blocks
-// nothing, so that one run names everything.
-let broken = null;
-const step = (name, act) =>
-  test(name, async () => {
-    assert.equal(broken, null, `not tried, because this failed before: ${broken}`);
-    broken = name;
-    await act();
-    broken = null;
-    assert.deepEqual(findings.splice(0), []);
-  });
+// What is found on a page is told by the step that found it.
+const step = story(() => assert.deepEqual(findings.splice(0), []));
 
 /** A profile whose colours change at once: a contrast measured in the middle of a transition belongs to no state of the page. */
 const person = (options = {}) => profile(browser, { reducedMotion: "reduce", ...options });

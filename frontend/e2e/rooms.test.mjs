@@ -134,7 +134,7 @@ test("a server killed while it records keeps what was sealed, closes it at the n
 
   const auditor = await profile(browser);
   await signIn(auditor.page, server, "auditor");
-  const search = { text: recording.id, action: "recording.", outcome: null, from: null, to: null, before: null, limit: 50 };
+  const search = { text: recording.id, event: "recording.", outcome: null, from: null, to: null, before: null, limit: 50 };
   const entries = (await api(auditor.page, "POST", "/audit/search", search)).json.entries;
   assert.ok(entries.some((e) => e.event === "recording.stopped" && e.detail.reason === "the server stopped"), "the end is on the record");
   assert.match(entries.find((e) => e.event === "recording.integrity_failed").detail.reason, /chunk \d+ of part [0-9a-f-]{36} was altered/);

@@ -1,25 +1,17 @@
 // The whole job in two browsers: sign in, link, lobby, call, chat, screen, consent, recording, withdrawal, playback, audit.
 import assert from "node:assert/strict";
 import { execFileSync } from "node:child_process";
-import { mkdtempSync, writeFileSync } from "node:fs";
+import { mkdtempSync, readFileSync, rmSync, writeFileSync } from "node:fs";
 import { tmpdir } from "node:os";
-import { join } from "node:path";
+import { dirname, join } from "node:path";
 import { after, before, test } from "node:test";
 import {
-  api, asksToRecord, attribute, bedside, call, clinicianJoins, files, hearsAndSees, launch, newConsultation, parts, patientToLobby, picture, profile, read, signIn, startServer, until,
+  api, asksToRecord, attribute, bedside, call, clinicianJoins, files, hearsAndSees, launch, newConsultation, parts, patientToLobby, picture, profile, read, signIn, startServer, until, story,
 } from "./harness.mjs";
 
 let server, browser, clinician, patient, visit, link, decrypted;
 
-// One story: each step stands on the one before, so after the first failure the rest could only wait in vain.
-let broken = null;
-const step = (name, act) =>
-  test(name, async () => {
-    assert.equal(broken, null, `not tried, because this failed before: ${broken}`);
-    broken = name;
-    await act();
-    broken = null;
-  });
+const step = story();
 
 before(async () => {
   server = await startServer();
@@ -34,8 +26,8 @@ after(async () => {
 });
 
 const state = async (page) => (await api(page, "GET", `/consultations/${visit}/recordings`)).json.recordings.at(-1);
-const search = async (page, action) =>
-  (await api(page, "POST", "/audit/search", { text: null, action, outcome: null, from: null, to: null, before: null, limit: 200 })).json.entries;
+const search = async (page, event) =>
+  (await api(page, "POST", "/audit/search", { text: null, event, outcome: null, from: null, to: null, before: null, limit: 200 })).json.entries;
 
 step("the clinician signs in, enters a patient and gets a link", async () => {
   await clinician.page.goto(server.origin);
@@ -277,12 +269,17 @@ step("the auditor finds every step, is refused playback, verifies and exports; t
   await page.getByText("The log is whole").waitFor();
   await picture(page, "audit-verified");
 
-  const exported = await api(page, "POST", "/audit/export");
-  const file = join(mkdtempSync(join(tmpdir(), "bedside-export-")), "audit.ndjson");
-  writeFileSync(file, exported.text);
-  assert.match(execFileSync(bedside, ["audit", "verify", file], { encoding: "utf8" }), /complete and unchanged/);
-  writeFileSync(file, exported.text.replace("consent.withdrawn", "consent.withdrawm"));
-  assert.throws(() => execFileSync(bedside, ["audit", "verify", file], { encoding: "utf8", stdio: "pipe" }), /entry \d+: the entry was altered/);
+  const [download] = await Promise.all([page.waitForEvent("download"), page.getByRole("button", { name: "Export the log" }).click()]);
+  const file = join(mkdtempSync(join(tmpdir(), "bedside-export-")), "audit.tar");
+  await download.saveAs(file);
+  const key = (await api(page, "GET", "/audit/entries/0")).json.verifier_key;
+  const verifier = bedside.replace(/bedside$/, "bedside-verify");
+  assert.match(execFileSync(verifier, [file, "--key", key], { encoding: "utf8" }), /complete and unchanged/);
+  const bytes = readFileSync(file);
+  bytes[bytes.indexOf("consent.withdrawn")] ^= 1;
+  writeFileSync(file, bytes);
+  assert.throws(() => execFileSync(verifier, [file, "--key", key], { encoding: "utf8", stdio: "pipe" }), (error) => /NOT PROVED, first bad entry \d+/.test(error.stdout));
+  rmSync(dirname(file), { recursive: true });
 
   await page.goto(`${server.origin}/retention`);
   await page.getByText("recording", { exact: false }).first().waitFor();

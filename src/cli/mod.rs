@@ -33,7 +33,7 @@ enum Command {
     Consent(consent::Consent),
     /// Look at this installation and say what is not as it should be.
     Doctor(doctor::Doctor),
-    /// Check exports of the audit log.
+    /// Check the audit log, take it away as a file.
     #[command(subcommand)]
     Audit(audit::Audit),
 }

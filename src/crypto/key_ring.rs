@@ -145,6 +145,17 @@ impl KeyRing {
         Ok(WrappedSubjectKeys { version, content: make("content")?, evidence: make("evidence")? })
     }
 
+    /// A fresh evidence key for a subject that has no content of its own, such as an account, wrapped under the current key-encryption key.
+    ///
+    /// # Errors
+    /// See [`KeyError`].
+    pub fn new_evidence(&self, subject: &str) -> Result<(u32, Vec<u8>), KeyError> {
+        let version = self.provider.current_version();
+        let key = SecretKey::generate(self.entropy.as_ref())?;
+        let kek = self.derive(version, "key-encryption")?;
+        Ok((version, wrap(&kek, &key, &context(subject, "evidence", version), self.entropy.as_ref())?.into_bytes()))
+    }
+
     /// A subject's content key.
     ///
     /// # Errors
@@ -158,9 +169,9 @@ impl KeyRing {
     ///
     /// # Errors
     /// As [`KeyRing::content_key`].
-    pub fn evidence_key(&self, subject: &str, keys: &WrappedSubjectKeys) -> Result<SecretKey, KeyError> {
-        let kek = self.derive(keys.version, "key-encryption")?;
-        Ok(unwrap(&kek, &WrappedKey::from_bytes(keys.evidence.clone()), &context(subject, "evidence", keys.version))?)
+    pub fn evidence_key(&self, subject: &str, version: u32, wrapped: &[u8]) -> Result<SecretKey, KeyError> {
+        let kek = self.derive(version, "key-encryption")?;
+        Ok(unwrap(&kek, &WrappedKey::from_bytes(wrapped.to_vec()), &context(subject, "evidence", version))?)
     }
 
     /// Seed of the log's signing key.

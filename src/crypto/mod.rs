@@ -4,6 +4,7 @@
 
 pub mod browser_signature;
 pub mod digest;
+pub mod disclosure;
 pub mod entropy;
 pub mod envelope;
 pub mod key_ring;

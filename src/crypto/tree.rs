@@ -1,14 +1,20 @@
-//! The Merkle tree over the audit log (RFC 6962, section 2.1), kept as C2SP tlog stored hashes.
+//! The Merkle tree over the audit log (RFC 6962, section 2.1), kept as C2SP tlog tiles of up to 256 hashes.
 //!
 //! All hashing and all proofs come from `tlog_tiles`; this file only feeds it the hashes it asks for.
 
 use crate::crypto::signing::TreeHead;
-use std::collections::HashMap;
+use std::collections::{BTreeSet, HashMap};
 use std::sync::Mutex;
 use tlog_tiles::{
-    Error, Hash, HashReader, check_record, prove_record, record_hash, stored_hash_count, stored_hash_index, stored_hashes_for_record_hash,
-    tree_hash,
+    Error, Hash, HashReader, Tile, check_record, check_tree, prove_record, prove_tree, record_hash, tree_hash,
 };
+
+/// Hashes in one tile are two to the power of this (C2SP tlog-tiles).
+const HEIGHT: u8 = 8;
+/// Hashes in a full tile.
+pub const TILE_WIDTH: u64 = 256;
+/// Length of a hash.
+pub const HASH_LENGTH: usize = 32;
 
 /// Hashes by their stored index, as many as are needed for what is asked.
 #[derive(Default)]
@@ -20,35 +26,73 @@ impl HashReader for Hashes {
     }
 }
 
-impl Hashes {
-    /// Adds a stored hash.
-    pub fn insert(&mut self, index: u64, hash: [u8; 32]) {
-        self.0.insert(index, hash);
-    }
-}
-
-/// A tree that can grow: its size and the hashes on its right edge.
-pub struct Frontier {
-    size: u64,
-    hashes: Hashes,
-}
-
 /// The stored hashes do not make up the tree they should.
 #[derive(Debug, thiserror::Error)]
 #[error("the stored hashes of the audit tree are incomplete")]
 pub struct IncompleteTree;
 
-impl Frontier {
-    /// The stored indexes needed to let a tree of this size grow.
+/// Where a tile stands: level and index within the level.
+pub type TilePlace = (u8, u64);
+
+/// The tile in which a stored hash is found, and how many hashes of it are needed.
+fn tile_of(index: u64) -> Tile {
+    Tile::from_index(HEIGHT, index)
+}
+
+/// The tiles that hold these stored hashes.
+#[must_use]
+pub fn tiles_of(indexes: &[u64]) -> BTreeSet<TilePlace> {
+    indexes.iter().map(|index| tile_of(*index)).map(|tile| (tile.level(), tile.level_index())).collect()
+}
+
+/// Takes stored hashes out of tiles.
+///
+/// # Errors
+/// [`IncompleteTree`] if one is missing.
+pub fn hashes_from(indexes: &[u64], tiles: &HashMap<TilePlace, Vec<u8>>) -> Result<Hashes, IncompleteTree> {
+    let mut hashes = Hashes::default();
+    for index in indexes {
+        let tile = tile_of(*index);
+        let data = tiles.get(&(tile.level(), tile.level_index())).ok_or(IncompleteTree)?;
+        let width = usize::try_from(tile.width()).map_err(|_| IncompleteTree)? * HASH_LENGTH;
+        let data = data.get(..width).ok_or(IncompleteTree)?;
+        hashes.0.insert(*index, tile.hash_at_index(data, *index).map_err(|_| IncompleteTree)?.0);
+    }
+    Ok(hashes)
+}
+
+/// A tree that can grow: its size and the last, partly filled tile of every level.
+#[derive(Debug, Clone, Default)]
+pub struct Edge {
+    size: u64,
+    /// Hashes of the last tile of each level, one after the other; empty where the last one is full.
+    tiles: Vec<Vec<u8>>,
+}
+
+impl Edge {
+    /// The tiles needed to let a tree of this size grow.
     #[must_use]
-    pub fn needs(size: u64) -> Vec<u64> {
-        (0..64).filter(|level| size >> level & 1 == 1).map(|level| stored_hash_index(level, (size >> level) - 1)).collect()
+    pub fn needs(size: u64) -> Vec<TilePlace> {
+        (0_u8..).map(|level| (level, size >> (u32::from(HEIGHT) * u32::from(level)))).take_while(|(_, n)| *n > 0)
+            .filter(|(_, n)| n % TILE_WIDTH > 0).map(|(level, n)| (level, n / TILE_WIDTH)).collect()
     }
 
-    /// From a size and the hashes at [`Frontier::needs`].
-    #[must_use]
-    pub const fn new(size: u64, hashes: Hashes) -> Self {
-        Self { size, hashes }
+    /// From a size and the tiles at [`Edge::needs`].
+    ///
+    /// # Errors
+    /// [`IncompleteTree`] if one is missing or too short.
+    pub fn new(size: u64, tiles: &HashMap<TilePlace, Vec<u8>>) -> Result<Self, IncompleteTree> {
+        let mut edge = Self { size, tiles: Vec::new() };
+        for level in 0_u8.. {
+            let count = size >> (u32::from(HEIGHT) * u32::from(level));
+            if count == 0 {
+                break;
+            }
+            let width = usize::try_from(count % TILE_WIDTH).map_err(|_| IncompleteTree)? * HASH_LENGTH;
+            let tile = if width == 0 { &[] } else { tiles.get(&(level, count / TILE_WIDTH)).and_then(|t| t.get(..width)).ok_or(IncompleteTree)? };
+            edge.tiles.push(tile.to_vec());
+        }
+        Ok(edge)
     }
 
     /// Number of leaves.
@@ -57,30 +101,60 @@ impl Frontier {
         self.size
     }
 
-    /// Appends a leaf; returns the hashes to store with their indexes, the leaf's own first.
-    ///
-    /// # Errors
-    /// [`IncompleteTree`] if the frontier lacks a hash.
-    pub fn append(&mut self, leaf: [u8; 32]) -> Result<Vec<(u64, [u8; 32])>, IncompleteTree> {
-        let hashes = stored_hashes_for_record_hash(self.size, Hash(leaf), &self.hashes).map_err(|_| IncompleteTree)?;
-        let first = stored_hash_count(self.size);
-        self.size += 1;
-        Ok((first..)
-            .zip(hashes)
-            .map(|(index, hash)| {
-                self.hashes.insert(index, hash.0);
-                (index, hash.0)
-            })
-            .collect())
+    /// Appends leaves; gives every tile that is new or has grown, with all of its hashes.
+    pub fn append(&mut self, leaves: impl IntoIterator<Item = [u8; 32]>) -> HashMap<TilePlace, Vec<u8>> {
+        let mut grown: HashMap<TilePlace, Vec<u8>> = HashMap::new();
+        let mut touched = BTreeSet::new();
+        for leaf in leaves {
+            let mut hash = leaf;
+            let mut count = self.size;
+            for level in 0.. {
+                if self.tiles.len() == level {
+                    self.tiles.push(Vec::new());
+                }
+                let tile = &mut self.tiles[level];
+                tile.extend_from_slice(&hash);
+                touched.insert(level);
+                if tile.len() < HASH_LENGTH << HEIGHT {
+                    break;
+                }
+                hash = Tile::subtree_hash(tile).0;
+                grown.insert((u8::try_from(level).unwrap_or(u8::MAX), count / TILE_WIDTH), std::mem::take(tile));
+                count /= TILE_WIDTH;
+            }
+            self.size += 1;
+        }
+        for level in touched {
+            if !self.tiles[level].is_empty() {
+                let level_u8 = u8::try_from(level).unwrap_or(u8::MAX);
+                let place = (self.size >> (u32::from(HEIGHT) * u32::from(level_u8))) / TILE_WIDTH;
+                grown.insert((level_u8, place), self.tiles[level].clone());
+            }
+        }
+        grown
     }
 
     /// Size and root.
     ///
     /// # Errors
-    /// [`IncompleteTree`] if the frontier lacks a hash.
+    /// [`IncompleteTree`] if the edge lacks a hash.
     pub fn head(&self) -> Result<TreeHead, IncompleteTree> {
-        let root = tree_hash(self.size, &self.hashes).map_err(|_| IncompleteTree)?;
+        let root = tree_hash(self.size, self).map_err(|_| IncompleteTree)?;
         Ok(TreeHead { size: self.size, root: root.0 })
+    }
+}
+
+impl HashReader for Edge {
+    fn read_hashes(&self, indexes: &[u64]) -> Result<Vec<Hash>, Error> {
+        indexes
+            .iter()
+            .map(|index| {
+                let tile = tile_of(*index);
+                let data = self.tiles.get(usize::from(tile.level())).ok_or(Error::IndexesNotInTree)?;
+                let width = usize::try_from(tile.width()).map_err(|_| Error::IndexesNotInTree)? * HASH_LENGTH;
+                tile.hash_at_index(data.get(..width).ok_or(Error::IndexesNotInTree)?, *index)
+            })
+            .collect()
     }
 }
 
@@ -101,6 +175,32 @@ pub fn inclusion_needs(size: u64, index: u64) -> Vec<u64> {
     // what comes of it is not the point
     drop(prove_record(size, index, &wishes));
     wishes.0.into_inner().unwrap_or_else(std::sync::PoisonError::into_inner)
+}
+
+/// The stored indexes that the consistency proof between the trees of two sizes is made of.
+#[must_use]
+pub fn consistency_needs(new: u64, old: u64) -> Vec<u64> {
+    let wishes = Wishes(Mutex::default());
+    drop(prove_tree(new, old, &wishes));
+    wishes.0.into_inner().unwrap_or_else(std::sync::PoisonError::into_inner)
+}
+
+/// The consistency proof (RFC 6962, section 2.1.2): the tree of `new` leaves begins with the tree of `old` leaves.
+///
+/// # Errors
+/// [`IncompleteTree`] if a hash is missing, or `old` is nothing or more than `new`.
+pub fn consistency_proof(new: u64, old: u64, hashes: &Hashes) -> Result<Vec<[u8; 32]>, IncompleteTree> {
+    if old == 0 || old > new {
+        return Err(IncompleteTree);
+    }
+    prove_tree(new, old, hashes).map(|proof| proof.into_iter().map(|hash| hash.0).collect()).map_err(|_| IncompleteTree)
+}
+
+/// Whether the tree of `new` begins with the tree of `old`.
+#[must_use]
+pub fn is_consistent(proof: &[[u8; 32]], new: TreeHead, old: TreeHead) -> bool {
+    let proof = proof.iter().map(|hash| Hash(*hash)).collect();
+    0 < old.size && old.size <= new.size && check_tree(&proof, new.size, Hash(new.root), old.size, Hash(old.root)).is_ok()
 }
 
 /// The inclusion proof (RFC 6962, section 2.1.1) of leaf `index` in the tree of `size` leaves.
@@ -125,12 +225,6 @@ pub fn is_included(proof: &[[u8; 32]], head: TreeHead, index: u64, leaf: [u8; 32
 #[must_use]
 pub fn leaf_hash(bytes: &[u8]) -> [u8; 32] {
     record_hash(bytes).0
-}
-
-/// Where the hash of leaf `n` is stored.
-#[must_use]
-pub fn leaf_storage_index(n: u64) -> u64 {
-    stored_hash_index(0, n)
 }
 
 #[cfg(test)]
@@ -161,44 +255,74 @@ mod tests {
             "ddb89be403809e325750d3d263cd78929c2942b7942a34b77e122c9594a74c8c",
             "5dc9da79a70659a9ad559cb701ded9a2ab9d823aad2f4960cfe370eff4604328",
         ];
-        let mut tree = Frontier::new(0, Hashes::default());
+        let mut tree = Edge::default();
         let mut stored = HashMap::new();
         for (leaf, root) in leaves.iter().zip(roots) {
-            for (index, hash) in tree.append(leaf_hash(leaf)).expect("append") {
-                stored.insert(index, hash);
-            }
+            stored.extend(tree.append([leaf_hash(leaf)]));
             assert_eq!(hex(&tree.head().expect("head").root), root);
             // a tree that was put away and taken out again is the same tree
-            let mut hashes = Hashes::default();
-            for index in Frontier::needs(tree.size()) {
-                hashes.insert(index, stored[&index]);
-            }
-            tree = Frontier::new(tree.size(), hashes);
+            tree = Edge::new(tree.size(), &stored).expect("complete");
             assert_eq!(hex(&tree.head().expect("head").root), root);
+        }
+    }
+
+    /// Another implementation of RFC 6962 builds the same trees and accepts our proofs, over the borders of tiles and of levels.
+    #[test]
+    fn trees_and_proofs_agree_with_another_implementation() {
+        use ct_merkle::mem_backed_tree::MemoryBackedTree;
+        use ct_merkle::{ConsistencyProof, InclusionProof};
+        let mut tree = Edge::default();
+        let mut stored = HashMap::new();
+        let mut other = MemoryBackedTree::<sha2::Sha256, Vec<u8>>::new();
+        let mut heads = vec![TreeHead { size: 0, root: [0; 32] }];
+        let count = 66_000_u64;
+        let checked = |n: u64| n <= 40 || n % 251 == 0 || (250..=260).contains(&(n % 256)) && n < 1_500 || (65_530..65_545).contains(&n);
+        for n in 0..count {
+            let leaf = n.to_be_bytes().to_vec();
+            stored.extend(tree.append([leaf_hash(&leaf)]));
+            other.push(leaf);
+            if checked(n + 1) {
+                let head = tree.head().expect("head");
+                assert_eq!(head.root.as_slice(), other.root().as_bytes().as_slice(), "the root of {} leaves", n + 1);
+                heads.push(head);
+            }
+        }
+        let newest = tree.head().expect("head");
+        let root = other.root();
+        for n in (0..count).filter(|n| checked(*n)).step_by(3) {
+            let needs = inclusion_needs(count, n);
+            let proof = inclusion_proof(count, n, &hashes_from(&needs, &stored).expect("tiles")).expect("proof");
+            let theirs = InclusionProof::<sha2::Sha256>::try_from_bytes(proof.concat()).expect("a proof");
+            root.verify_inclusion(&n.to_be_bytes().to_vec(), n, &theirs).expect("they accept it");
+            let theirs = other.prove_inclusion(usize::try_from(n).expect("small"));
+            assert_eq!(theirs.as_bytes(), proof.concat(), "the same proof");
+        }
+        for old in heads.iter().filter(|head| head.size > 0 && head.size < count).step_by(3) {
+            let needs = consistency_needs(count, old.size);
+            let proof = consistency_proof(count, old.size, &hashes_from(&needs, &stored).expect("tiles")).expect("proof");
+            assert!(is_consistent(&proof, newest, *old));
+            let forked = TreeHead { root: [9; 32], ..*old };
+            assert!(!is_consistent(&proof, newest, forked) && !is_consistent(&proof, forked, *old));
+            let theirs = ConsistencyProof::<sha2::Sha256>::try_from_bytes(proof.concat()).expect("a proof");
+            let then = ct_merkle::RootHash::<sha2::Sha256>::new(old.root.into(), old.size);
+            root.verify_consistency(&then, &theirs).expect("they accept it");
         }
     }
 
     #[test]
     fn a_leaf_is_proved_at_its_place_and_nowhere_else() {
-        let mut tree = Frontier::new(0, Hashes::default());
-        let mut stored = Hashes::default();
+        let mut tree = Edge::default();
         let leaf = |n: u64| leaf_hash(&n.to_be_bytes());
-        for n in 0..13 {
-            for (index, hash) in tree.append(leaf(n)).expect("append") {
-                stored.insert(index, hash);
-            }
-        }
+        let stored = tree.append((0..13).map(leaf));
         let head = tree.head().expect("head");
         for n in 0..13 {
-            let mut needed = Hashes::default();
-            for index in inclusion_needs(13, n) {
-                needed.insert(index, stored.0[&index]);
-            }
-            let proof = inclusion_proof(13, n, &needed).expect("proof");
+            let proof = inclusion_proof(13, n, &hashes_from(&inclusion_needs(13, n), &stored).expect("tiles")).expect("proof");
             assert!(is_included(&proof, head, n, leaf(n)));
             assert!(!is_included(&proof, head, n, leaf(n + 1)) && !is_included(&proof, head, (n + 1) % 13, leaf(n)));
             assert!(!is_included(&proof[1..], head, n, leaf(n)));
         }
-        assert!(inclusion_proof(13, 13, &stored).is_err() && inclusion_proof(13, 3, &Hashes::default()).is_err());
+        let all = hashes_from(&inclusion_needs(13, 3), &stored).expect("tiles");
+        assert!(inclusion_proof(13, 13, &all).is_err() && inclusion_proof(13, 3, &Hashes::default()).is_err());
+        assert!(hashes_from(&inclusion_needs(14, 3), &stored).is_err(), "a tile that is too short is noticed");
     }
 }

@@ -1,11 +1,12 @@
 //! What the audit log says of one event (after FHIR R4 `AuditEvent` and IHE BALP): who did what to what, when, from where, with which
-//! outcome, under which policy. An entry holds ids and codes; a personal value never stands in one.
+//! outcome, under which policy. An entry holds ids and codes; of a personal value there is a salted hash alone.
 
 use crate::domain::access::{Actor, Caller};
 use crate::domain::id::{EntryId, RequestId};
 use crate::domain::time::Timestamp;
 use serde::{Deserialize, Serialize};
 use serde_json::{Map, Value};
+use std::collections::BTreeMap;
 use std::fmt::Display;
 
 /// FHIR AuditEvent.action.
@@ -245,6 +246,8 @@ events! {
     IntegrityFailed = "recording.integrity_failed", R, true;
     /// The audit log was searched.
     AuditSearched = "audit.searched", R, true;
+    /// An entry was read with its proof and its personal values.
+    AuditEntryRead = "audit.entry_read", R, false;
     /// The audit log was verified.
     AuditVerified = "audit.verified", R, false;
     /// An auditor signed off a review of the log.
@@ -288,7 +291,8 @@ pub struct Agent {
     pub id: Option<String>,
     /// Their role.
     pub role: Option<String>,
-    /// Network address.
+    /// Network address, in entries of format 1 alone. Since format 2 it is a personal value.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
     pub network: Option<String>,
 }
 
@@ -300,9 +304,41 @@ impl From<&Caller> for Agent {
             Actor::Account { id, role, .. } => ("account", Some(id.to_string()), Some(role.as_str().to_owned())),
             Actor::Participant { id, role, .. } => ("participant", Some(id.to_string()), Some(role.as_str().to_owned())),
         };
-        Self { kind: kind.to_owned(), id, role, network: caller.network.clone() }
+        Self { kind: kind.to_owned(), id, role, network: None }
     }
 }
+
+/// The server that did it.
+#[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Server {
+    /// Host under which browsers reach it.
+    pub name: String,
+    /// Which of several.
+    pub node: String,
+    /// Version of the program.
+    pub version: String,
+}
+
+impl Server {
+    /// The server that browsers reach under an origin, such as `https://calls.example:8443`.
+    #[must_use]
+    pub fn of(public_origin: &str, node: &str) -> Self {
+        let host = public_origin.split_once("://").map_or(public_origin, |(_, host)| host);
+        Self { name: host.to_owned(), node: node.to_owned(), version: env!("CARGO_PKG_VERSION").to_owned() }
+    }
+}
+
+/// A value that names or locates a person. The entry has its salted hash; the value is sealed beside it.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct PersonalValue {
+    /// What it is, such as `network` or `name`.
+    pub name: &'static str,
+    /// The value.
+    pub value: String,
+}
+
+/// The network address an act came from, as a personal value is called.
+pub const NETWORK: &str = "network";
 
 /// What it was done to.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
@@ -313,9 +349,19 @@ pub struct EntityRef {
     pub id: String,
 }
 
+/// The format that entries are written in; 1 where an entry does not say.
+pub const FORMAT: u8 = 2;
+
+const fn first_format() -> u8 {
+    1
+}
+
 /// One audit entry. Its canonical JSON (RFC 8785) is a leaf of the Merkle tree.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 pub struct Entry {
+    /// See [`FORMAT`].
+    #[serde(default = "first_format")]
+    pub format: u8,
     /// Its id.
     pub id: EntryId,
     /// When.
@@ -328,6 +374,15 @@ pub struct Entry {
     pub outcome: Outcome,
     /// Who.
     pub agent: Agent,
+    /// Through which program, in a few words, such as `Firefox on Windows`.
+    #[serde(default)]
+    pub client: Option<String>,
+    /// On which server.
+    #[serde(default)]
+    pub server: Server,
+    /// Of each personal value that belongs to it, by name, the digest of its disclosure (RFC 9901, section 4.2.3).
+    #[serde(default)]
+    pub personal: BTreeMap<String, String>,
     /// To what.
     pub entities: Vec<EntityRef>,
     /// HL7 v3 `PurposeOfUse`.
@@ -341,6 +396,9 @@ pub struct Entry {
     /// Whether the answer waits for a checkpoint. Follows from the event; not part of the leaf.
     #[serde(skip)]
     pub critical: bool,
+    /// The personal values themselves, until they are sealed.
+    #[serde(skip)]
+    pub open: Vec<PersonalValue>,
 }
 
 impl Entry {
@@ -357,20 +415,39 @@ impl Entry {
         if let Some(emergency) = caller.emergency {
             detail.insert("emergency_access".to_owned(), Value::from(emergency.to_string()));
         }
+        let network = caller.network.clone().map(|value| PersonalValue { name: NETWORK, value });
         Self {
+            format: FORMAT,
             id,
             at,
             action: event.action(),
             event: event.code().to_owned(),
             outcome: Outcome::Success,
             agent: Agent::from(caller),
+            client: caller.client.clone(),
+            server: Server::default(),
+            personal: BTreeMap::new(),
             entities: Vec::new(),
             purpose_of_use: purpose.to_owned(),
             policy_digest: policy_digest.to_owned(),
             request_id: caller.request,
             detail,
             critical: event.is_critical(),
+            open: network.into_iter().collect(),
         }
+    }
+
+    /// The id of the first thing of a kind that it was done to.
+    #[must_use]
+    pub fn entity(&self, kind: &str) -> Option<&str> {
+        self.entities.iter().find(|e| e.kind == kind).map(|e| e.id.as_str())
+    }
+
+    /// Adds a personal value, of which the entry will have a salted hash.
+    #[must_use]
+    pub fn of_person(mut self, name: &'static str, value: impl Into<String>) -> Self {
+        self.open.push(PersonalValue { name, value: value.into() });
+        self
     }
 
     /// Names something it was done to.

@@ -30,6 +30,12 @@ impl Timestamp {
         i64::try_from(at.unix_timestamp_nanos() / 1000).ok().map(Self)
     }
 
+    /// Year and month in UTC, such as `2026-03`.
+    #[must_use]
+    pub fn month(self) -> String {
+        self.to_string().chars().take(7).collect()
+    }
+
     /// This instant and `by` later, saturating.
     #[must_use]
     pub fn plus(self, by: Duration) -> Self {

@@ -1,17 +1,21 @@
 //! The audit log: searching, verifying, exporting.
 
+use crate::crypto::digest::hex;
 use crate::domain::access::{ExportAudit, ReadAudit, ReviewAudit};
-use crate::domain::audit::{Agent, Entry};
+use crate::domain::audit::{Action, Agent, Entry, Outcome};
 use crate::domain::id::LogReviewId;
 use crate::domain::time::Timestamp;
-use crate::http::problem::ProblemBody;
+use crate::http::problem::{Problem, ProblemBody};
 use crate::http::{Answer, State, caller};
 use crate::services::audit::{FirstBad, FoundEntry};
-use crate::storage::audit::Search;
+use crate::services::bundle::{Disclose, tile_place};
+use crate::services::error::ServiceError;
+use crate::storage::audit_index::Search;
 use actix_web::http::header;
 use actix_web::{HttpRequest, HttpResponse, web};
 use serde::{Deserialize, Serialize};
 use std::time::Instant;
+use tokio::sync::mpsc::Receiver;
 use utoipa::ToSchema;
 
 /// Registers the routes.
@@ -21,19 +25,39 @@ pub fn routes(config: &mut web::ServiceConfig) {
         .service(web::resource("/audit/verify").route(web::post().to(verify)))
         .service(web::resource("/audit/reviews").route(web::get().to(reviews)).route(web::post().to(review)))
         .service(web::resource("/audit/export").route(web::post().to(export)))
-        .service(web::resource("/audit/checkpoint").route(web::get().to(checkpoint)));
+        .service(web::resource("/audit/entries/{index}").route(web::get().to(entry)))
+        .service(web::resource("/audit/checkpoint").route(web::get().to(checkpoint)))
+        .service(web::resource("/audit/growth").route(web::get().to(growth)))
+        .service(web::resource("/audit/tile/{level}/{place:.*}").route(web::get().to(tile)));
 }
 
 /// What to look for; every member narrows.
 #[derive(Deserialize, ToSchema)]
-#[serde(deny_unknown_fields)]
+#[serde(deny_unknown_fields, default)]
+#[derive(Default)]
 pub struct Wanted {
-    /// Part of an id, role, address or code.
+    /// Part of an id or of an event's code.
     text: Option<String>,
-    /// An event's code or its beginning.
-    action: Option<String>,
+    /// An event's code, or its area with a dot, such as `recording.`.
+    event: Option<String>,
+    /// `C`, `R`, `U`, `D` or `E`.
+    #[schema(value_type = Option<String>)]
+    action: Option<Action>,
     /// `success`, `denied` or `failure`.
-    outcome: Option<String>,
+    #[schema(value_type = Option<String>)]
+    outcome: Option<Outcome>,
+    /// Account or participant that acted.
+    person: Option<String>,
+    /// Patient it was about.
+    patient: Option<String>,
+    /// Consultation it was about.
+    consultation: Option<String>,
+    /// Recording it was about.
+    recording: Option<String>,
+    /// Whole network address it came from.
+    network: Option<String>,
+    /// The request, as in `X-Request-Id`.
+    request: Option<String>,
     #[schema(value_type = Option<String>)]
     from: Option<Timestamp>,
     #[schema(value_type = Option<String>)]
@@ -41,6 +65,34 @@ pub struct Wanted {
     /// Only entries before this index.
     before: Option<u64>,
     limit: Option<u32>,
+}
+
+impl Wanted {
+    /// The search it stands for.
+    ///
+    /// # Errors
+    /// If a request is not an id.
+    fn search(self) -> Result<Search, Problem> {
+        let filled = |value: Option<String>| value.map(|v| v.trim().to_owned()).filter(|v| !v.is_empty());
+        let about = [("patient", filled(self.patient)), ("consultation", filled(self.consultation)), ("recording", filled(self.recording))];
+        let request = filled(self.request)
+            .map(|text| text.parse::<uuid::Uuid>().map_err(|_| Problem::field("request", "must be the id of a request")))
+            .transpose()?;
+        Ok(Search {
+            text: filled(self.text),
+            event: filled(self.event),
+            action: self.action.and_then(|action| action.as_str().chars().next()),
+            outcome: self.outcome.map(|outcome| outcome.as_str().to_owned()),
+            agent: filled(self.person),
+            network: filled(self.network),
+            about: about.into_iter().filter_map(|(kind, id)| id.map(|id| (kind.to_owned(), id))).collect(),
+            request,
+            from: self.from,
+            to: self.to,
+            before: self.before,
+            limit: self.limit.unwrap_or(50),
+        })
+    }
 }
 
 /// A page of entries, newest first.
@@ -78,11 +130,11 @@ pub struct EntryWithoutAgent(serde_json::Map<String, serde_json::Value>);
 
 impl From<FoundEntry> for EntryView {
     fn from(found: FoundEntry) -> Self {
-        let Agent { kind, id, role, network } = found.entry.agent.clone();
+        let Agent { kind, id, role, .. } = found.entry.agent.clone();
         Self {
             index: found.index,
             leaf_hash: found.leaf_hash,
-            agent: AgentView { kind, id, name: found.agent_name, role, network },
+            agent: AgentView { kind, id, name: found.agent_name, role, network: found.network },
             entry: rest(&found.entry),
         }
     }
@@ -115,10 +167,7 @@ pub struct Verification {
 pub async fn search(request: HttpRequest, state: web::Data<State>, body: web::Json<Wanted>) -> Answer {
     let (caller, _) = caller::staff(&request, &state).await?;
     let permit = state.services.permit::<ReadAudit>(&caller).await?;
-    let Wanted { text, action, outcome, from, to, before, limit } = body.into_inner();
-    let filled = |value: Option<String>| value.map(|v| v.trim().to_owned()).filter(|v| !v.is_empty());
-    let wanted =
-        Search { text: filled(text), event: filled(action), outcome: filled(outcome), from, to, before, limit: limit.unwrap_or(50) };
+    let wanted = body.into_inner().search()?;
     let found = state.services.search_audit(&permit, wanted).await?;
     Ok(HttpResponse::Ok().json(Page {
         entries: found.entries.into_iter().map(EntryView::from).collect(),
@@ -145,16 +194,64 @@ pub async fn verify(request: HttpRequest, state: web::Data<State>) -> Answer {
     }))
 }
 
-/// The whole log as a file that `bedside audit verify` checks offline.
-#[utoipa::path(post, path = "/api/v1/audit/export", tag = "Audit", responses((status = 200, description = "Lines of JSON", content_type = "application/x-ndjson"), (status = 401, body = ProblemBody), (status = 403, body = ProblemBody)))]
-pub async fn export(request: HttpRequest, state: web::Data<State>) -> Answer {
+/// What an export takes along.
+#[derive(Deserialize, Default, ToSchema)]
+#[serde(deny_unknown_fields, default)]
+pub struct ExportWanted {
+    /// Whether personal values are disclosed beside the entries.
+    disclose: bool,
+}
+
+/// The whole log as a file that `bedside-verify` checks offline.
+#[utoipa::path(post, path = "/api/v1/audit/export", tag = "Audit", request_body = ExportWanted, responses((status = 200, description = "A tar archive with the layout of C2SP tlog-tiles", content_type = "application/x-tar"), (status = 401, body = ProblemBody), (status = 403, body = ProblemBody)))]
+pub async fn export(request: HttpRequest, state: web::Data<State>, body: web::Json<ExportWanted>) -> Answer {
     let (caller, _) = caller::staff(&request, &state).await?;
     let permit = state.services.permit::<ExportAudit>(&caller).await?;
-    let lines = state.services.export_audit(&permit).await?;
-    Ok(HttpResponse::Ok()
-        .insert_header((header::CONTENT_TYPE, "application/x-ndjson"))
-        .insert_header((header::CONTENT_DISPOSITION, "attachment; filename=\"bedside-audit.ndjson\""))
-        .body(lines))
+    let disclose = if body.disclose { Disclose::Everything } else { Disclose::Nothing };
+    let chunks = state.services.export_bundle(&permit, disclose).await?;
+    Ok(download(chunks, "application/x-tar", "bedside-audit.tar"))
+}
+
+/// A file that is made while it is sent.
+fn download(chunks: Receiver<Result<Vec<u8>, ServiceError>>, kind: &'static str, name: &str) -> HttpResponse {
+    let body = futures_util::stream::unfold(chunks, |mut chunks| async {
+        let chunk = chunks.recv().await?.map(web::Bytes::from).map_err(Problem::from);
+        Some((chunk, chunks))
+    });
+    HttpResponse::Ok()
+        .insert_header((header::CONTENT_TYPE, kind))
+        .insert_header((header::CONTENT_DISPOSITION, format!("attachment; filename=\"{name}\"")))
+        .streaming(body)
+}
+
+/// An entry with what shows that it is in the log.
+#[derive(Serialize, ToSchema)]
+pub struct ProvedView {
+    index: u64,
+    /// The leaf, byte for byte: RFC 8785 canonical JSON.
+    body: String,
+    /// Inclusion proof (RFC 6962, section 2.1.1), each hash in lower-case hex.
+    inclusion_proof: Vec<String>,
+    checkpoint: String,
+    verifier_key: String,
+    /// Personal values (RFC 9901, section 4.2): the digest of each stands in the entry.
+    disclosures: Vec<String>,
+}
+
+/// One entry with its inclusion proof and its personal values.
+#[utoipa::path(get, path = "/api/v1/audit/entries/{index}", tag = "Audit", params(("index" = u64, Path)), responses((status = 200, body = ProvedView), (status = 401, body = ProblemBody), (status = 403, body = ProblemBody), (status = 404, body = ProblemBody)))]
+pub async fn entry(request: HttpRequest, state: web::Data<State>, index: web::Path<u64>) -> Answer {
+    let (caller, _) = caller::staff(&request, &state).await?;
+    let permit = state.services.permit::<ReadAudit>(&caller).await?;
+    let proved = state.services.proved_entry(&permit, *index).await?;
+    Ok(HttpResponse::Ok().json(ProvedView {
+        index: proved.index,
+        body: proved.body,
+        inclusion_proof: proved.proof.iter().map(|hash| hex(hash)).collect(),
+        checkpoint: proved.checkpoint.note,
+        verifier_key: state.services.verifier_key().to_owned(),
+        disclosures: proved.disclosures,
+    }))
 }
 
 /// The newest signed checkpoint: a C2SP signed note. Tells nothing but size and root, so anyone may keep it as a witness.
@@ -162,6 +259,44 @@ pub async fn export(request: HttpRequest, state: web::Data<State>) -> Answer {
 pub async fn checkpoint(state: web::Data<State>) -> Answer {
     let newest = state.services.checkpoint().await?;
     Ok(HttpResponse::Ok().content_type("text/plain; charset=utf-8").body(newest.note))
+}
+
+/// From which size on the log is to be shown to have grown.
+#[derive(Deserialize, utoipa::IntoParams)]
+pub struct Since {
+    /// Size of a checkpoint that was seen before.
+    from: u64,
+}
+
+/// What shows that the log only grew.
+#[derive(Serialize, ToSchema)]
+pub struct GrowthView {
+    from: u64,
+    /// Consistency proof (RFC 6962, section 2.1.2), each hash in lower-case hex.
+    consistency_proof: Vec<String>,
+    checkpoint: String,
+    verifier_key: String,
+}
+
+/// That the log someone saw before is the beginning of the present one. Tells nothing but sizes and hashes, so anyone may ask.
+#[utoipa::path(get, path = "/api/v1/audit/growth", tag = "Audit", params(Since), responses((status = 200, body = GrowthView), (status = 404, body = ProblemBody)))]
+pub async fn growth(state: web::Data<State>, since: web::Query<Since>) -> Answer {
+    let grown = state.services.growth(since.from).await?;
+    Ok(HttpResponse::Ok().json(GrowthView {
+        from: grown.from,
+        consistency_proof: grown.proof.iter().map(|hash| hex(hash)).collect(),
+        checkpoint: grown.checkpoint.note,
+        verifier_key: state.services.verifier_key().to_owned(),
+    }))
+}
+
+/// A tile of hashes (C2SP tlog-tiles). Entries are not to be had here.
+#[utoipa::path(get, path = "/api/v1/audit/tile/{level}/{place}", tag = "Audit", params(("level" = u8, Path), ("place" = String, Path)), responses((status = 200, description = "Hashes, one after the other", content_type = "application/octet-stream"), (status = 404, body = ProblemBody)))]
+pub async fn tile(state: web::Data<State>, path: web::Path<(u8, String)>) -> Answer {
+    let (level, place) = path.into_inner();
+    let (index, width) = tile_place(&place).filter(|_| level < 64).ok_or(ServiceError::NotFound("tile"))?;
+    let hashes = state.services.tile(level, index, width).await?;
+    Ok(HttpResponse::Ok().content_type("application/octet-stream").body(hashes))
 }
 
 /// A sign-off of a log review.

@@ -8,6 +8,7 @@ use actix_web::body::{BoxBody, MessageBody};
 use actix_web::dev::{ServiceRequest, ServiceResponse};
 use actix_web::http::header::{self, HeaderName, HeaderValue};
 use actix_web::http::{Method, StatusCode};
+use crate::storage::database::counting_commits;
 use actix_web::middleware::Next;
 use actix_web::{Error, HttpMessage, HttpResponse, ResponseError, web};
 
@@ -43,7 +44,7 @@ pub async fn guard(request: ServiceRequest, next: Next<impl MessageBody + 'stati
     let api = request.path().starts_with("/api/");
     let origin = &state.services.settings.public_origin;
     let mut answer = match check(&request, origin, api) {
-        Ok(None) => match next.call(request).await {
+        Ok(None) => match counting_commits(next.call(request)).await {
             Ok(answer) => answer.map_into_boxed_body(),
             Err(error) => return Err(error),
         },

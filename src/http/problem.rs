@@ -3,6 +3,7 @@
 use crate::domain::invitation::Refusal;
 use crate::domain::patient::FieldError;
 use crate::services::error::{LinkRefusal, Missing, ServiceError};
+use crate::storage::database::nothing_committed;
 use actix_web::body::BoxBody;
 use actix_web::error::JsonPayloadError;
 use actix_web::http::{StatusCode, header};
@@ -98,6 +99,8 @@ impl Problem {
         .ok()
     }
 }
+
+impl std::error::Error for Problem {}
 
 impl fmt::Display for Problem {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
@@ -195,7 +198,7 @@ impl From<ServiceError> for Problem {
                 Self::new(S::INTERNAL_SERVER_ERROR, "INTEGRITY", "What is stored is not what was written. Nothing of it was released.")
             }
             ServiceError::AuditUnavailable { nothing_happened } => Self {
-                outcome: Some(if nothing_happened { "none" } else { "unknown" }),
+                outcome: Some(if nothing_happened || nothing_committed() { "none" } else { "unknown" }),
                 ..Self::new(
                     S::SERVICE_UNAVAILABLE,
                     "AUDIT_UNAVAILABLE",

@@ -276,7 +276,7 @@ impl Services {
         let now = self.now();
         let mut tx = self.database.begin().await?;
         if !accounts::use_link(tx.tx(), id, now).await? {
-            tx.rollback_with(&self.entry(Event::AccountLinkRefused, caller)?.ended(Outcome::Denied).about("account_link", id)).await?;
+            self.refuse(tx, self.entry(Event::AccountLinkRefused, caller)?.ended(Outcome::Denied).about("account_link", id)).await?;
             return Err(ServiceError::AccountLink(LinkRefusal::Used));
         }
         accounts::set_password(tx.tx(), account.id, &password).await?;

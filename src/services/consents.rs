@@ -23,7 +23,8 @@ use crate::services::participants::OpenParticipant;
 use crate::storage::consents::{self, Consent, SignedStatement};
 use crate::storage::database::Tx;
 use crate::storage::participants::{self, Participant};
-use crate::storage::{patients, recordings};
+use crate::storage::recordings;
+use crate::storage::subject_keys::{self, Evidence};
 use base64::Engine;
 use base64::engine::general_purpose::URL_SAFE_NO_PAD;
 use std::collections::{BTreeMap, BTreeSet};
@@ -444,9 +445,11 @@ impl Services {
     }
 
     pub(crate) async fn evidence_key(&self, tx: &mut Tx, id: PatientId) -> Result<SecretKey, ServiceError> {
-        let sealed = patients::lookup(tx, id).await?.ok_or(ServiceError::NotFound("patient"))?;
-        let keys = sealed.keys.ok_or(ServiceError::KeyDestroyed)?;
-        Ok(self.keys.evidence_key(&id.to_string(), &keys)?)
+        // it outlives the content key
+        let Evidence::Wrapped(version, wrapped) = subject_keys::evidence(tx, &id.to_string()).await? else {
+            return Err(ServiceError::KeyDestroyed);
+        };
+        Ok(self.keys.evidence_key(&id.to_string(), version, &wrapped)?)
     }
 
     /// A statement that was recorded already is answered as it was then; one whose id was used for another is refused.

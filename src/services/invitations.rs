@@ -294,14 +294,14 @@ impl Services {
                 // guessing is hopeless against 256 bits; this keeps it from filling the log
                 let tried = self.throttle.attempt(Tried::Invitation(&id.to_string()), caller.network(), self.now());
                 tried.map_err(|refused| ServiceError::Throttled(refused.wait))?;
-                tx.rollback_with(&refused("unknown")?).await?;
+                self.refuse(tx, refused("unknown")?).await?;
                 return Err(ServiceError::InvitationUnknown);
             }
             Err(other) => return Err(other),
         };
         let consultation = consultations::lookup(tx.tx(), stored.invitation.consultation).await?.ok_or(ServiceError::InvitationUnknown)?;
         if consultation.state.is_over() {
-            tx.rollback_with(&refused("ended")?).await?;
+            self.refuse(tx, refused("ended")?).await?;
             return Err(ServiceError::ConsultationEnded);
         }
         if let Some(participant) = holder(&stored.invitation, bound) {
@@ -315,14 +315,14 @@ impl Services {
                 Refusal::Cancelled => "cancelled",
                 Refusal::Locked => "locked",
             };
-            tx.rollback_with(&refused(reason)?).await?;
+            self.refuse(tx, refused(reason)?).await?;
             return Err(refusal.into());
         }
         if let Some(expected) = &stored.code_hash {
             let Some(code) = code else { return Err(ServiceError::CodeRequired) };
             // the try is counted and kept before the code is looked at, so that many at once count too
             if !invitations::count_try(tx.tx(), id, MOST_CODE_TRIES).await? {
-                tx.rollback_with(&refused("locked")?).await?;
+                self.refuse(tx, refused("locked")?).await?;
                 return Err(Refusal::Locked.into());
             }
             if self.keys.code_hash(&id.to_string(), code)? != *expected {
@@ -346,7 +346,7 @@ impl Services {
         participants::insert(tx.tx(), &participant).await?;
         sign_in_sessions::insert_token(tx.tx(), &token_hash, participant.id, now, expiry(&consultation, now)).await?;
         if !invitations::redeem(tx.tx(), id, &hash, now, participant.id).await? {
-            tx.rollback_with(&refused("used")?).await?;
+            self.refuse(tx, refused("used")?).await?;
             return Err(Refusal::Used.into());
         }
         let acting = Caller {

@@ -3,12 +3,14 @@
 pub mod access;
 pub mod accounts;
 pub mod audit;
+pub mod bundle;
 pub mod ceremonies;
 pub mod consent_registers;
 pub mod consents;
 pub mod consultations;
 pub mod custody;
 pub mod emergency;
+pub mod entries;
 pub mod error;
 pub mod events;
 pub mod invitations;
@@ -18,6 +20,7 @@ pub mod passwords;
 pub mod patients;
 pub mod playback;
 pub mod policies;
+pub mod proofs;
 pub mod receipts;
 pub mod recordings;
 pub mod retention;
@@ -42,9 +45,9 @@ use crate::policy::bundle::Bundle;
 use crate::services::ceremonies::Ceremonies;
 use crate::services::error::ServiceError;
 use crate::services::events::{Events, Happened};
-use crate::services::sequencer::Sequencer;
+use crate::services::sequencer::{Sequencer, Waiting};
 use crate::services::throttle::Throttle;
-use crate::storage::database::{Database, WriteTx};
+use crate::storage::database::{Database, WriteTx, commit_is_tried};
 use crate::storage::error::StorageError;
 use crate::storage::recording_files::RecordingFiles;
 use std::sync::{Arc, RwLock};
@@ -60,6 +63,8 @@ pub struct Settings {
     pub public_origin: String,
     /// Whether this is a demo.
     pub demo: bool,
+    /// Which of several servers this is.
+    pub node: String,
 }
 
 /// The policy bundle that is obeyed, and since when.
@@ -99,6 +104,8 @@ pub struct Services {
     pub(crate) policy: RwLock<PolicyInForce>,
     /// Gives entries their place.
     pub(crate) sequencer: Sequencer,
+    /// What sealing entries needs again and again.
+    pub(crate) known: entries::Known,
     /// What floors above must learn.
     pub events: Arc<Events>,
     /// Names and durations.
@@ -114,6 +121,12 @@ impl Services {
     #[must_use]
     pub fn now(&self) -> Timestamp {
         self.clock.now()
+    }
+
+    /// Lets another process extend the log, and closes the database.
+    pub async fn close(&self) {
+        self.sequencer.step_down(&self.database).await;
+        self.database.close().await;
     }
 
     /// The bundle in force.
@@ -153,36 +166,53 @@ impl Services {
     }
 
     /// As [`Services::commit`], for a change that is several events.
-    pub(crate) async fn commit_all(&self, tx: WriteTx, entries: &[Entry]) -> Result<(), ServiceError> {
-        let covered: Vec<_> = entries.iter().filter(|entry| entry.critical).map(|entry| self.sequencer.wait_for(entry.id)).collect();
-        tx.commit_with_all(entries).await?;
-        for waiting in covered {
-            waiting.covered(&self.database).await?;
-        }
-        Ok(())
+    pub(crate) async fn commit_all(&self, mut tx: WriteTx, entries: &[Entry]) -> Result<(), ServiceError> {
+        let ready = self.ready(&mut tx, entries).await?;
+        let covered = self.awaited(entries);
+        tx.commit_with_all(&ready.entries).await?;
+        self.committed(ready);
+        self.all_covered(covered).await
     }
 
     /// As [`Services::commit_all`], and tells the floors above as soon as it is committed. Once begun, this is carried through even if the
     /// one who asked goes away; and it is told even if the checkpoint is late.
     pub(crate) async fn commit_telling(
         &self,
-        tx: WriteTx,
+        mut tx: WriteTx,
         entries: Vec<Entry>,
         consultation: ConsultationId,
         happened: Happened,
     ) -> Result<(), ServiceError> {
-        let covered: Vec<_> = entries.iter().filter(|entry| entry.critical).map(|entry| self.sequencer.wait_for(entry.id)).collect();
+        let ready = self.ready(&mut tx, &entries).await?;
+        let covered = self.awaited(&entries);
         let events = Arc::clone(&self.events);
+        commit_is_tried();
         let carried = tokio::spawn(async move {
-            tx.commit_with_all(&entries).await?;
+            tx.commit_with_all(&ready.entries).await?;
             events.publish(consultation, happened);
-            Ok::<_, StorageError>(())
+            Ok::<_, StorageError>(ready)
         });
-        carried.await.map_err(|e| ServiceError::Internal(e.to_string()))??;
+        let ready = carried.await.map_err(|e| ServiceError::Internal(e.to_string()))??;
+        self.committed(ready);
+        self.all_covered(covered).await
+    }
+
+    /// Those of the entries whose checkpoint is waited for. Must be asked before they are committed.
+    fn awaited(&self, entries: &[Entry]) -> Vec<Waiting> {
+        entries.iter().filter(|entry| entry.critical).map(|entry| self.sequencer.wait_for(entry.id)).collect()
+    }
+
+    async fn all_covered(&self, covered: Vec<Waiting>) -> Result<(), ServiceError> {
         for waiting in covered {
             waiting.covered(&self.database).await?;
         }
         Ok(())
+    }
+
+    /// Drops a change and keeps only the entry that says why.
+    pub(crate) async fn refuse(&self, tx: WriteTx, entry: Entry) -> Result<(), ServiceError> {
+        tx.rollback().await?;
+        self.record(entry).await
     }
 
     /// Records something that changed nothing else, such as a read.

@@ -140,7 +140,7 @@ impl Services {
         let practitioner = self.display_name(tx.tx(), consultation.practitioner).await?;
         let event = if place == Place::Invited { Event::ParticipantIntroduced } else { Event::LobbyEntered };
         let entry = self.entry(event, permit.caller())?.about("participant", participant.id).about("consultation", consultation.id);
-        self.commit(tx, entry).await?;
+        self.commit(tx, entry.of_person("name", name)).await?;
         let participant = Participant { place, sealed_name: Some(sealed), language: language.to_owned(), ..participant };
         Ok((OpenParticipant { participant, name: Some(name.to_owned()) }, practitioner))
     }

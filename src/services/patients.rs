@@ -43,7 +43,12 @@ impl Services {
         let terms = self.terms(&details)?;
         let mut tx = self.database.begin().await?;
         patients::insert(tx.tx(), &SealedPatient { id, sealed, keys: Some(keys) }, &terms, self.now()).await?;
-        self.commit(tx, self.entry(Event::PatientCreated, permit.caller())?.about("patient", id)).await?;
+        let entry = self
+            .entry(Event::PatientCreated, permit.caller())?
+            .of_person("identifier", &details.identifier)
+            .of_person("name", &details.name)
+            .of_person("birth_date", &details.birth_date);
+        self.commit(tx, entry.about("patient", id)).await?;
         Ok(Patient { id, details })
     }
 

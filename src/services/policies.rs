@@ -5,7 +5,7 @@
 
 use crate::crypto::digest::sha256_hex;
 use crate::domain::access::{Caller, Permit, ReadPolicies};
-use crate::domain::audit::{Entry, Event};
+use crate::domain::audit::{Entry, Event, Server};
 use crate::domain::consent::TextShown;
 use crate::domain::id::{EntryId, uuid_v7};
 use crate::domain::time::Clock;
@@ -14,6 +14,7 @@ use crate::policy::bundle::{Bundle, BundleError, Files};
 use crate::policy::catalogue::former_words;
 use crate::services::error::ServiceError;
 use crate::services::{PolicyInForce, Services};
+use crate::storage::audit::NewEntry;
 use crate::storage::database::{Database, Tx};
 use crate::storage::policies::{self, AcceptedBundle};
 use std::collections::BTreeMap;
@@ -30,6 +31,7 @@ pub async fn bring_into_force(
     accept_changes: bool,
     clock: &dyn Clock,
     entropy: &dyn crate::crypto::entropy::Entropy,
+    server: Server,
 ) -> Result<PolicyInForce, ServiceError> {
     let (accepted, known) = {
         let mut read = database.read().await?;
@@ -79,7 +81,10 @@ pub async fn bring_into_force(
     let entry = entry.with("consent_texts", new_texts);
     let mut tx = database.begin().await?;
     policies::accept(tx.tx(), &AcceptedBundle { digest: proposed.digest().to_owned(), content, accepted_at }).await?;
-    tx.commit_with(&entry.with("replaces", accepted.map(|a| a.digest))).await?;
+    let mut entry = entry.with("replaces", accepted.map(|a| a.digest));
+    entry.server = server;
+    let entry = NewEntry::plain(entry).ok_or_else(|| ServiceError::Internal("the server has no address of its own".to_owned()))?;
+    tx.commit_with(&entry).await?;
     Ok(PolicyInForce { bundle: Arc::new(proposed), accepted_at })
 }
 

@@ -9,7 +9,6 @@ pub mod words;
 use crate::crypto::digest::hex;
 use crate::crypto::signing::fingerprint;
 use crate::crypto::token;
-use crate::crypto::tree::{Hashes, inclusion_needs, inclusion_proof};
 use crate::domain::access::{Actor, Caller, Permit, ReadOwnConsents};
 use crate::domain::audit::{Event, Outcome};
 use crate::domain::consent::{Decision, Purpose};
@@ -22,6 +21,7 @@ use crate::policy::catalogue::{ConsentText, Expiry, former_words};
 use crate::services::Services;
 use crate::services::consents::OpenConsent;
 use crate::services::error::ServiceError;
+use crate::services::proofs::prove_inclusion;
 use crate::services::throttle::Tried;
 use crate::storage::consents::{self, Consent, ReceiptLink};
 use crate::storage::database::Tx;
@@ -256,11 +256,7 @@ impl Services {
         if checkpoint.size <= index {
             return Ok(Value::Null);
         }
-        let mut hashes = Hashes::default();
-        for needed in inclusion_needs(checkpoint.size, index) {
-            hashes.insert(needed, audit::hash(tx, needed).await?.ok_or(ServiceError::Integrity)?);
-        }
-        let proof = inclusion_proof(checkpoint.size, index, &hashes).map_err(|_| ServiceError::Integrity)?;
+        let proof = prove_inclusion(tx, checkpoint.size, index).await?;
         Ok(json!({
             "entry": stored.body,
             "index": index,

@@ -185,7 +185,7 @@ impl Services {
         };
         if !all_consented || !recording.state.is_open() {
             let refused = self.entry(Event::AccessDenied, &caller)?.ended(Outcome::Denied).about("recording", recording.id);
-            tx.rollback_with(&refused.with("operation", "start_recording").with("reason", "consent")).await?;
+            self.refuse(tx, refused.with("operation", "start_recording").with("reason", "consent")).await?;
             return Err(ServiceError::ConsentMismatch);
         }
         let permit = crate::domain::access::authorize::<StartRecording>(self.policy().bundle.as_ref(), &caller, resource)?;

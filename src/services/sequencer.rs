@@ -1,34 +1,63 @@
 //! The sequencer: gives every committed entry its place in the Merkle tree, in batches, and signs a checkpoint over each batch.
 //!
-//! One runs per process; with several on one database the second to commit a round loses it whole and starts from the new tree.
+//! One leads in a deployment: on SQLite by a lock on a file, on PostgreSQL by a lease in the database that every round renews, so that one
+//! who lost it cannot write. The leader also writes down what entries are found by. Others look whether their entries were placed.
 
-use crate::crypto::signing::{LogSigner, open_checkpoint};
-use crate::crypto::tree::{Frontier, Hashes, leaf_hash};
+use crate::crypto::signing::{LogSigner, TreeHead, open_checkpoint};
+use crate::crypto::tree::{Edge, IncompleteTree, is_consistent, leaf_hash};
+use crate::domain::audit::Entry;
 use crate::domain::id::EntryId;
-use crate::domain::time::Clock;
+use crate::domain::time::{Clock, Timestamp};
 use crate::services::error::ServiceError;
-use crate::storage::audit::{self, Sequenced, StoredCheckpoint};
+use crate::services::proofs::prove_growth;
+use crate::storage::audit::{self, Lease, Sequenced, StoredCheckpoint};
+use crate::storage::audit_index::{self, Facts, request_number};
 use crate::storage::database::Database;
 use crate::storage::error::StorageError;
 use std::collections::HashMap;
+use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, Mutex, PoisonError};
-use std::time::Duration;
-use tokio::sync::oneshot;
+use std::time::{Duration, Instant};
+use tokio::sync::{oneshot, watch};
 use tokio::task::JoinHandle;
 
-/// Entries in one round; large enough for 20,000 a second, small enough for a short transaction.
-const BATCH: i64 = 500;
+/// Entries in one round: enough for 20,000 a second, few enough for a short transaction.
+const BATCH: i64 = 1_000;
+/// Entries that become findable in one transaction.
+const INDEX_BATCH: u64 = 2_000;
 /// How long an answer waits for its checkpoint before it says that the outcome is unknown.
-const PATIENCE: Duration = Duration::from_millis(950);
-/// Looks for entries of other processes this often.
-const IDLE: Duration = Duration::from_secs(1);
+const PATIENCE: Duration = Duration::from_millis(900);
+/// The leader looks for entries of other processes this often; others for the places of theirs.
+const LOOK: Duration = Duration::from_millis(40);
+/// How long a lease holds that nobody renews.
+const LEASE: Duration = Duration::from_secs(2);
+/// The leader renews its lease when this much of it is left.
+const RENEW: Duration = Duration::from_secs(1);
+/// One checkpoint stays for every so many entries.
+const LASTING_ENTRIES: u64 = 1_024;
+/// One stays for every so long.
+const LASTING_TIME: Duration = Duration::from_hours(1);
+/// After a failure.
+const PAUSE: Duration = Duration::from_millis(500);
 
 type Waiters = Arc<Mutex<HashMap<EntryId, oneshot::Sender<()>>>>;
 
 /// A running sequencer.
 pub struct Sequencer {
     waiters: Waiters,
-    task: JoinHandle<()>,
+    leading: Arc<AtomicBool>,
+    progress: watch::Receiver<Progress>,
+    holder: String,
+    tasks: [JoinHandle<()>; 2],
+}
+
+/// How far the leader of this process is.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
+pub struct Progress {
+    /// Entries under a signed checkpoint.
+    pub placed: u64,
+    /// Entries that can be found.
+    pub findable: u64,
 }
 
 /// Someone who waits for a checkpoint that covers one entry.
@@ -47,51 +76,55 @@ impl Drop for Waiting {
 impl Waiting {
     /// Resolves once a signed checkpoint covers the entry.
     pub(crate) async fn covered(mut self, database: &Database) -> Result<(), ServiceError> {
-        if tokio::time::timeout(PATIENCE, &mut self.done).await.is_ok_and(|told| told.is_ok()) {
-            return Ok(());
+        let deadline = Instant::now() + PATIENCE;
+        loop {
+            if tokio::time::timeout(LOOK, &mut self.done).await.is_ok_and(|told| told.is_ok()) {
+                return Ok(());
+            }
+            // another process may have given it its place
+            let look = async { audit::lookup(database.read().await?.tx(), self.entry).await };
+            match tokio::time::timeout(deadline.saturating_duration_since(Instant::now()), look).await {
+                Ok(Ok(Some(entry))) if entry.index.is_some() => return Ok(()),
+                Ok(Ok(_)) if Instant::now() < deadline => {}
+                // it is committed, but nobody has signed for it: what it tells did happen
+                _ => return Err(ServiceError::AuditUnavailable { nothing_happened: false }),
+            }
         }
-        // another process may have given it its place
-        let placed = audit::lookup(database.read().await?.tx(), self.entry).await?.is_some_and(|entry| entry.index.is_some());
-        if placed { Ok(()) } else { Err(ServiceError::AuditUnavailable { nothing_happened: false }) }
     }
 }
 
 impl Drop for Sequencer {
     fn drop(&mut self) {
-        self.task.abort();
+        for task in &self.tasks {
+            task.abort();
+        }
     }
 }
 
 impl Sequencer {
-    /// Starts it.
+    /// Starts it. The holder's name must differ between processes.
     #[must_use]
-    pub fn start(database: Database, signer: Arc<LogSigner>, clock: Arc<dyn Clock>) -> Self {
+    pub fn start(database: Database, signer: Arc<LogSigner>, clock: Arc<dyn Clock>, holder: String) -> Self {
+        let (told, progress) = watch::channel(Progress::default());
+        let told = Arc::new(told);
+        let leading = Arc::<AtomicBool>::default();
         let waiters = Waiters::default();
-        let told = Arc::clone(&waiters);
-        let task = tokio::spawn(async move {
-            loop {
-                match round(&database, &signer, clock.as_ref()).await {
-                    Ok(placed) if placed.is_empty() => {
-                        let _ = tokio::time::timeout(IDLE, database.entries_written()).await;
-                    }
-                    Ok(placed) => {
-                        let mut waiters = told.lock().unwrap_or_else(PoisonError::into_inner);
-                        for id in placed {
-                            if let Some(waiter) = waiters.remove(&id) {
-                                let _ = waiter.send(());
-                            }
-                        }
-                    }
-                    // the other's tree is there now: begin from it
-                    Err(RoundError::Lost) => {}
-                    Err(error) => {
-                        tracing::error!(%error, "the audit log could not be sequenced");
-                        tokio::time::sleep(IDLE).await;
-                    }
-                }
-            }
-        });
-        Self { waiters, task }
+        let leader = Leader {
+            database: database.clone(),
+            signer,
+            clock,
+            holder: holder.clone(),
+            waiters: Arc::clone(&waiters),
+            leading: Arc::clone(&leading),
+            told: Arc::clone(&told),
+            edge: None,
+            newest: None,
+            lasting: None,
+            lease_until: None,
+        };
+        let indexer = Indexer { database, leading: Arc::clone(&leading), placed: progress.clone(), told };
+        let tasks = [tokio::spawn(leader.run()), tokio::spawn(indexer.run())];
+        Self { waiters, leading, progress, holder, tasks }
     }
 
     /// Must be called before the entry is committed.
@@ -99,6 +132,41 @@ impl Sequencer {
         let (tell, done) = oneshot::channel();
         self.waiters.lock().unwrap_or_else(PoisonError::into_inner).insert(entry, tell);
         Waiting { entry, waiters: Arc::clone(&self.waiters), done }
+    }
+
+    /// Whether this process is the one that extends the log.
+    #[must_use]
+    pub fn leads(&self) -> bool {
+        self.leading.load(Ordering::SeqCst)
+    }
+
+    /// Resolves once the first `size` entries can be found, or after a while.
+    pub async fn findable(&self, database: &Database, size: u64) {
+        let deadline = tokio::time::Instant::now() + PATIENCE;
+        let mut progress = self.progress.clone();
+        if self.leads() {
+            let _ = tokio::time::timeout_at(deadline, progress.wait_for(|p| p.findable >= size)).await;
+            return;
+        }
+        let look = async {
+            while audit_index::size(database.read().await?.tx()).await? < size {
+                tokio::time::sleep(LOOK).await;
+            }
+            Ok::<_, StorageError>(())
+        };
+        let _ = tokio::time::timeout_at(deadline, look).await;
+    }
+
+    /// Lets another process lead at once.
+    pub async fn step_down(&self, database: &Database) {
+        for task in &self.tasks {
+            task.abort();
+        }
+        if self.leading.swap(false, Ordering::SeqCst)
+            && let Err(error) = audit::step_down(database, &self.holder).await
+        {
+            tracing::warn!(%error, "the lease on the audit log could not be given back; it runs out by itself");
+        }
     }
 }
 
@@ -110,51 +178,289 @@ enum RoundError {
     #[error(transparent)]
     Checkpoint(#[from] crate::crypto::signing::CheckpointError),
     #[error(transparent)]
-    Tree(#[from] crate::crypto::tree::IncompleteTree),
-    #[error("another process was first")]
+    Tree(#[from] IncompleteTree),
+    #[error("another process leads")]
     Lost,
-    #[error("the newest checkpoint does not fit the stored tree")]
+    #[error("the stored log is not the one that was signed")]
     Forked,
 }
 
-/// Places one batch; gives the ids that were placed, none when there was nothing to do.
-async fn round(database: &Database, signer: &LogSigner, clock: &dyn Clock) -> Result<Vec<EntryId>, RoundError> {
-    if audit::unsequenced(database.read().await?.tx(), 1).await?.is_empty() {
-        return Ok(Vec::new());
-    }
-    let mut tx = database.begin_sequencing().await?;
-    let entries = audit::unsequenced(tx.tx(), BATCH).await?;
-    let mut tree = match audit::latest_checkpoint(tx.tx()).await? {
-        None => Frontier::new(0, Hashes::default()),
-        Some(stored) => {
-            let head = open_checkpoint(signer.verifier_key(), &stored.note)?;
-            let mut hashes = Hashes::default();
-            for index in Frontier::needs(head.size) {
-                let hash = audit::hash(tx.tx(), index).await?.ok_or(RoundError::Forked)?;
-                hashes.insert(index, hash);
+struct Leader {
+    database: Database,
+    signer: Arc<LogSigner>,
+    clock: Arc<dyn Clock>,
+    holder: String,
+    waiters: Waiters,
+    leading: Arc<AtomicBool>,
+    told: Arc<watch::Sender<Progress>>,
+    /// The tree, while this process leads.
+    edge: Option<Edge>,
+    /// The newest checkpoint this process signed or began from. What is stored must be this one.
+    newest: Option<StoredCheckpoint>,
+    /// Size and time of the newest checkpoint that stays.
+    lasting: Option<(u64, Timestamp)>,
+    lease_until: Option<Instant>,
+}
+
+impl Leader {
+    async fn run(mut self) {
+        loop {
+            match self.turn().await {
+                Ok(0) => {
+                    let _ = tokio::time::timeout(LOOK, self.database.entries_written()).await;
+                }
+                Ok(_) => {}
+                Err(RoundError::Lost) => {
+                    self.forget();
+                    tokio::time::sleep(LOOK).await;
+                }
+                Err(RoundError::Forked) => {
+                    tracing::error!("the stored audit log is not the one this server signed: nothing is done from now on");
+                    self.database.halt();
+                    self.forget();
+                    return;
+                }
+                Err(error) => {
+                    tracing::error!(%error, "the audit log could not be extended");
+                    self.forget();
+                    tokio::time::sleep(PAUSE).await;
+                }
             }
-            let tree = Frontier::new(head.size, hashes);
-            // never sign over a tree that was changed underneath
-            if tree.head()? != head {
+        }
+    }
+
+    /// What was read may be old by the time this process leads again. What it signed it remembers.
+    fn forget(&mut self) {
+        self.edge = None;
+        self.lease_until = None;
+        self.leading.store(false, Ordering::SeqCst);
+    }
+
+    fn lease(&self) -> Lease {
+        Lease { holder: self.holder.clone(), expires_at: self.clock.now().plus(LEASE) }
+    }
+
+    /// Leads if it can, and places what waits; gives how many entries were placed.
+    async fn turn(&mut self) -> Result<usize, RoundError> {
+        if self.lease_until.is_none_or(|until| until.saturating_duration_since(Instant::now()) < RENEW) {
+            let asked = Instant::now();
+            if !audit::lead(&self.database, &self.lease(), self.clock.now()).await? {
+                return Err(RoundError::Lost);
+            }
+            self.lease_until = Some(asked + LEASE);
+        }
+        if self.edge.is_none() {
+            self.begin().await?;
+        }
+        if audit::unplaced(self.database.read().await?.tx(), 1).await?.is_empty() {
+            return Ok(0);
+        }
+        self.round().await
+    }
+
+    /// Takes up the tree where the newest checkpoint left it.
+    async fn begin(&mut self) -> Result<(), RoundError> {
+        let (stored, lasting) = {
+            let mut read = self.database.read().await?;
+            (audit::latest_checkpoint(read.tx()).await?, audit::lasting_checkpoint(read.tx()).await?)
+        };
+        let head = self.head(stored.as_ref())?;
+        // a log that is shorter than one this process signed, or another of the same length, is not this log
+        if let Some(known) = &self.newest {
+            let ours = self.head(Some(known))?;
+            if head.size < ours.size || (head.size == ours.size && head.root != ours.root) {
                 return Err(RoundError::Forked);
             }
-            tree
+            if head.size > ours.size && ours.size > 0 {
+                let mut read = self.database.read().await?;
+                let proof = prove_growth(read.tx(), head.size, ours.size).await.map_err(|_| RoundError::Forked)?;
+                if !is_consistent(&proof, head, ours) {
+                    return Err(RoundError::Forked);
+                }
+            }
         }
-    };
-    let mut sequenced = Sequenced {
-        places: Vec::new(),
-        hashes: Vec::new(),
-        checkpoint: StoredCheckpoint { size: 0, note: String::new(), signed_at: clock.now() },
-    };
-    for entry in &entries {
-        sequenced.places.push((entry.id, tree.size()));
-        sequenced.hashes.extend(tree.append(leaf_hash(entry.body.as_bytes()))?);
+        let edge = match self.stored_edge(head).await? {
+            Some(edge) => edge,
+            None => self.rebuilt_edge(head).await?,
+        };
+        self.lasting = lasting.map(|c| (c.size, c.signed_at));
+        self.newest = stored;
+        self.edge = Some(edge);
+        self.leading.store(true, Ordering::SeqCst);
+        let findable = audit_index::size(self.database.read().await?.tx()).await?;
+        self.told.send_modify(|p| *p = Progress { placed: head.size, findable });
+        Ok(())
     }
-    sequenced.checkpoint.size = tree.size();
-    sequenced.checkpoint.note = signer.sign_checkpoint(tree.head()?)?;
-    match audit::sequence(tx, &sequenced).await {
-        Ok(()) => Ok(entries.into_iter().map(|entry| entry.id).collect()),
-        Err(StorageError::Duplicate) => Err(RoundError::Lost),
-        Err(error) => Err(error.into()),
+
+    fn head(&self, stored: Option<&StoredCheckpoint>) -> Result<TreeHead, RoundError> {
+        Ok(match stored {
+            Some(stored) => open_checkpoint(self.signer.verifier_key(), &stored.note)?,
+            None => Edge::default().head().unwrap_or(TreeHead { size: 0, root: [0; 32] }),
+        })
     }
+
+    /// The right edge of the stored tiles, if they make up the tree that was signed.
+    async fn stored_edge(&self, head: TreeHead) -> Result<Option<Edge>, RoundError> {
+        let mut read = self.database.read().await?;
+        let mut tiles = HashMap::new();
+        for (level, index) in Edge::needs(head.size) {
+            let Some(tile) = audit::tile(read.tx(), level, index).await? else { return Ok(None) };
+            tiles.insert((level, index), tile);
+        }
+        let edge = Edge::new(head.size, &tiles)?;
+        // never sign over a tree that was changed underneath
+        if head.size > 0 && edge.head()? != head {
+            return Err(RoundError::Forked);
+        }
+        Ok(Some(edge))
+    }
+
+    /// Makes the tiles anew from the entries.
+    async fn rebuilt_edge(&self, head: TreeHead) -> Result<Edge, RoundError> {
+        tracing::info!(entries = head.size, "the tree of the audit log is made anew from its entries");
+        let mut edge = Edge::default();
+        while edge.size() < head.size {
+            let to = (edge.size() + 1_024).min(head.size);
+            let entries = audit::range(self.database.read_much().await?.tx(), edge.size(), to).await?;
+            if u64::try_from(entries.len()).unwrap_or(0) != to - edge.size() {
+                return Err(RoundError::Forked);
+            }
+            let tiles = edge.append(entries.iter().map(|entry| leaf_hash(entry.body.as_bytes())));
+            let tiles: Vec<_> = tiles.into_iter().map(|((level, index), hashes)| (level, index, hashes)).collect();
+            audit::restore_tiles(self.database.begin_sequencing().await?, &tiles).await?;
+        }
+        if edge.head()? == head { Ok(edge) } else { Err(RoundError::Forked) }
+    }
+
+    /// Places one batch; gives how many entries were placed.
+    async fn round(&mut self) -> Result<usize, RoundError> {
+        let lease = self.lease();
+        let now = self.clock.now();
+        let mut tx = self.database.begin_sequencing().await?;
+        let entries = audit::unplaced(tx.tx(), BATCH).await?;
+        let stored = audit::latest_checkpoint(tx.tx()).await?;
+        if stored.as_ref().map(|c| (c.size, &c.note)) != self.newest.as_ref().map(|c| (c.size, &c.note)) {
+            return Err(self.whose(stored.as_ref()));
+        }
+        // grown on a copy: what is not committed is not so
+        let mut edge = self.edge.clone().ok_or(RoundError::Lost)?;
+        let first = edge.size();
+        let tiles = edge.append(entries.iter().map(|entry| leaf_hash(entry.body.as_bytes())));
+        let note = self.signer.sign_checkpoint(edge.head()?)?;
+        let lasting = self.lasting.is_none_or(|(size, at)| edge.size() / LASTING_ENTRIES > size / LASTING_ENTRIES || now.since(at) >= LASTING_TIME);
+        let sequenced = Sequenced {
+            places: entries.iter().zip(first..).map(|(entry, place)| (entry.id, place)).collect(),
+            tiles: tiles.into_iter().map(|((level, index), hashes)| (level, index, hashes)).collect(),
+            checkpoint: StoredCheckpoint { size: edge.size(), note, signed_at: now },
+            lasting,
+        };
+        match audit::sequence(&self.database, tx, &sequenced, &lease).await {
+            Ok(()) => {}
+            Err(StorageError::Duplicate) => return Err(RoundError::Lost),
+            Err(error) => return Err(error.into()),
+        }
+        self.told.send_modify(|p| p.placed = edge.size());
+        self.edge = Some(edge);
+        if lasting {
+            self.lasting = Some((sequenced.checkpoint.size, now));
+        }
+        self.newest = Some(sequenced.checkpoint);
+        let mut waiters = self.waiters.lock().unwrap_or_else(PoisonError::into_inner);
+        for entry in &entries {
+            if let Some(waiter) = waiters.remove(&entry.id) {
+                let _ = waiter.send(());
+            }
+        }
+        Ok(entries.len())
+    }
+
+    /// The stored checkpoint is not the newest one known here: another process led meanwhile, or the log was replaced.
+    fn whose(&self, stored: Option<&StoredCheckpoint>) -> RoundError {
+        match (self.head(stored), self.head(self.newest.as_ref())) {
+            (Ok(stored), Ok(known)) if stored.size > known.size => RoundError::Lost,
+            _ => RoundError::Forked,
+        }
+    }
+}
+
+/// Writes down what entries are found by.
+struct Indexer {
+    database: Database,
+    leading: Arc<AtomicBool>,
+    placed: watch::Receiver<Progress>,
+    told: Arc<watch::Sender<Progress>>,
+}
+
+impl Indexer {
+    async fn run(mut self) {
+        loop {
+            let progress = *self.placed.borrow_and_update();
+            if !self.leading.load(Ordering::SeqCst) || progress.findable >= progress.placed {
+                if self.placed.changed().await.is_err() {
+                    return;
+                }
+                continue;
+            }
+            match self.step(progress.findable).await {
+                Ok(findable) => {
+                    self.told.send_if_modified(|p| {
+                        let more = findable > p.findable;
+                        p.findable = p.findable.max(findable);
+                        more
+                    });
+                }
+                Err(error) => {
+                    if !matches!(error, StorageError::Duplicate) {
+                        tracing::error!(%error, "entries could not be made findable");
+                    }
+                    tokio::time::sleep(PAUSE).await;
+                    if let Ok(mut read) = self.database.read().await
+                        && let Ok(findable) = audit_index::size(read.tx()).await
+                    {
+                        self.told.send_modify(|p| p.findable = findable);
+                    }
+                }
+            }
+        }
+    }
+
+    async fn step(&self, from: u64) -> Result<u64, StorageError> {
+        let stored = audit::range(self.database.read().await?.tx(), from, from + INDEX_BATCH).await?;
+        let to = from + u64::try_from(stored.len()).unwrap_or(0);
+        let mut facts = Vec::with_capacity(stored.len());
+        for entry in stored {
+            let (index, network) = (entry.index.unwrap_or(0), entry.network_term.clone());
+            // an entry that cannot be read stays in the log, and is found by its place alone
+            if let Ok(read) = serde_json::from_str::<Entry>(&entry.body) {
+                facts.push(facts_of(index, &read, network));
+            } else {
+                tracing::error!(index, "an audit entry cannot be read");
+            }
+        }
+        audit_index::append(self.database.begin_sequencing().await?, &facts).await?;
+        Ok(to)
+    }
+}
+
+fn facts_of(index: u64, entry: &Entry, network: Option<String>) -> Facts {
+    Facts {
+        index,
+        at: entry.at,
+        event: entry.event.clone(),
+        action: entry.action.as_str().chars().next().unwrap_or('E'),
+        outcome: entry.outcome.as_str().to_owned(),
+        agent: entry.agent.id.clone().unwrap_or_default(),
+        network: network.unwrap_or_default(),
+        request: request_number(entry.request_id.map(|id| id.as_uuid())),
+        entities: entry.entities.iter().map(|e| (e.kind.clone(), e.id.clone())).chain(details(entry)).collect(),
+    }
+}
+
+/// Ids and codes that stand in the details.
+fn details(entry: &Entry) -> impl Iterator<Item = (String, String)> {
+    entry.detail.iter().filter_map(|(name, value)| {
+        let value = value.as_str()?;
+        let is_id = value.parse::<uuid::Uuid>().is_ok();
+        (is_id || matches!(name.as_str(), "reason" | "operation")).then(|| (name.clone(), value.to_owned()))
+    })
 }

@@ -293,7 +293,7 @@ impl Services {
         let same = accounts::by_id(tx.tx(), account.id).await?.is_some_and(|now| now.active && now.role == account.role);
         let enough = assurance == Assurance::Multiple || !self.has_factor(tx.tx(), account.id).await?;
         if !same || !enough {
-            tx.rollback_with(&self.entry(Event::SignInFailed, caller)?.ended(Outcome::Denied).about("account", account.id)).await?;
+            self.refuse(tx, self.entry(Event::SignInFailed, caller)?.ended(Outcome::Denied).about("account", account.id)).await?;
             return Err(ServiceError::SignInFailed);
         }
         sign_in_sessions::insert(tx.tx(), signed_in.session, &hash, account.id, &origin, now, signed_in.expires_at).await?;
@@ -325,7 +325,7 @@ impl Services {
         if sign_in_sessions::rotate(tx.tx(), session, hash, self.now(), assurance).await? {
             return Ok(tx);
         }
-        tx.rollback_with(&entry.clone().ended(Outcome::Denied)).await?;
+        self.refuse(tx, entry.clone().ended(Outcome::Denied)).await?;
         Err(ServiceError::SignInExpired)
     }
 

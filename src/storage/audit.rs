@@ -1,32 +1,108 @@
-//! The audit log's tables: entries, the tree's hashes, signed checkpoints.
+//! The audit log's tables: entries, the tiles of the tree, signed checkpoints, and who may extend them.
 //!
 //! Entries enter through [`insert`] inside the transaction of what they tell; the sequencer alone gives them their place.
 
 use crate::domain::audit::Entry;
 use crate::domain::id::EntryId;
 use crate::domain::time::Timestamp;
-use crate::storage::database::{SequencingTx, Tx, execute, fetch_all, fetch_optional};
+use crate::storage::database::{Database, SequencingTx, Tx, execute, fetch_all, fetch_optional};
+use crate::storage::dialect::Bulk;
 use crate::storage::error::StorageError;
 use crate::storage::row::{At, time};
 
-const INSERT: &str = "INSERT INTO audit_entries (id, at, event, action, outcome, search_text, body) VALUES ($1, $2, $3, $4, $5, $6, $7)";
-const UNSEQUENCED: &str =
-    "SELECT id, body, COALESCE(leaf_index, -1) AS leaf_index FROM audit_entries WHERE leaf_index IS NULL ORDER BY at, id LIMIT $1";
-const SEQUENCE: &str = "UPDATE audit_entries SET leaf_index = $2 WHERE id = $1";
-const INSERT_HASH: &str = "INSERT INTO audit_hashes (storage_index, hash) VALUES ($1, $2)";
-const HASH: &str = "SELECT storage_index, hash FROM audit_hashes WHERE storage_index = $1";
-const INSERT_CHECKPOINT: &str = "INSERT INTO audit_checkpoints (size, note, signed_at) VALUES ($1, $2, $3)";
+const INSERT: &str = "INSERT INTO audit_entries (id, at, event, action, outcome, body, subject_id, disclosures, network_term)
+    VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9)";
+const UNPLACED: &str = "SELECT id, at, body FROM audit_entries WHERE leaf_index IS NULL ORDER BY at, id LIMIT $1";
+const PUT_TILE: &str = "INSERT INTO audit_tiles (level, tile_index, hashes) VALUES ($1, $2, $3)
+    ON CONFLICT (level, tile_index) DO UPDATE SET hashes = excluded.hashes";
+const TILE: &str = "SELECT hashes FROM audit_tiles WHERE level = $1 AND tile_index = $2";
+const INSERT_CHECKPOINT: &str = "INSERT INTO audit_checkpoints (size, note, signed_at, lasting) VALUES ($1, $2, $3, $4)";
+const FORGET_CHECKPOINT: &str = "DELETE FROM audit_checkpoints WHERE size < $1 AND lasting = 0";
 const LATEST_CHECKPOINT: &str = "SELECT size, note, signed_at FROM audit_checkpoints ORDER BY size DESC LIMIT 1";
 const CHECKPOINTS: &str = "SELECT size, note, signed_at FROM audit_checkpoints ORDER BY size";
-const PLACE: &str = "SELECT id, body, COALESCE(leaf_index, -1) AS leaf_index FROM audit_entries WHERE id = $1";
-const RANGE: &str = "SELECT id, body, leaf_index FROM audit_entries WHERE leaf_index >= $1 AND leaf_index < $2 ORDER BY leaf_index";
-const SEARCH: &str = "SELECT id, body, leaf_index FROM audit_entries WHERE leaf_index IS NOT NULL AND leaf_index < $1
-    AND search_text LIKE $2 ESCAPE '!' AND event LIKE $3 ESCAPE '!' AND outcome LIKE $4 ESCAPE '!' AND at >= $5 AND at < $6
-    ORDER BY leaf_index DESC LIMIT $7";
+const LASTING: &str = "SELECT size, note, signed_at FROM audit_checkpoints WHERE lasting = 1 ORDER BY size DESC LIMIT 1";
+const ENTRY: &str =
+    "SELECT id, body, COALESCE(leaf_index, -1) AS leaf_index, subject_id, disclosures, network_term FROM audit_entries WHERE id = $1";
+const RANGE: &str = "SELECT id, body, leaf_index, subject_id, disclosures, network_term FROM audit_entries
+    WHERE leaf_index >= $1 AND leaf_index < $2 ORDER BY leaf_index";
+const WIPE: &str = "UPDATE audit_entries SET disclosures = NULL, network_term = NULL
+    WHERE subject_id = $1 AND (disclosures IS NOT NULL OR network_term IS NOT NULL)";
+const TAKE_LEASE: &str = "INSERT INTO audit_lease (name, holder, term, expires_at) VALUES ('sequencer', $1, 1, $2)
+    ON CONFLICT (name) DO UPDATE SET holder = excluded.holder, term = audit_lease.term + 1, expires_at = excluded.expires_at
+    WHERE audit_lease.holder = excluded.holder OR audit_lease.expires_at < $3";
+const KEEP_LEASE: &str = "UPDATE audit_lease SET expires_at = $2 WHERE name = 'sequencer' AND holder = $1";
+const END_LEASE: &str = "UPDATE audit_lease SET expires_at = 0 WHERE name = 'sequencer' AND holder = $1";
 
-/// Every statement, for the test that prepares them on both engines.
-pub const STATEMENTS: &[&str] =
-    &[INSERT, UNSEQUENCED, SEQUENCE, INSERT_HASH, HASH, INSERT_CHECKPOINT, LATEST_CHECKPOINT, CHECKPOINTS, PLACE, RANGE, SEARCH];
+/// Every statement that both engines read, for the test that prepares them.
+pub const STATEMENTS: &[&str] = &[
+    INSERT,
+    UNPLACED,
+    PUT_TILE,
+    TILE,
+    INSERT_CHECKPOINT,
+    FORGET_CHECKPOINT,
+    LATEST_CHECKPOINT,
+    CHECKPOINTS,
+    LASTING,
+    ENTRY,
+    RANGE,
+    WIPE,
+    TAKE_LEASE,
+    KEEP_LEASE,
+    END_LEASE,
+];
+
+/// Takes `[[id, leaf index], …]`.
+const PLACE: Bulk = Bulk {
+    sqlite: "UPDATE audit_entries SET leaf_index = p.place FROM (SELECT value ->> 0 AS id, value ->> 1 AS place FROM json_each($1)) AS p
+        WHERE audit_entries.id = p.id",
+    postgres: "UPDATE audit_entries SET leaf_index = p.place
+        FROM (SELECT v ->> 0 AS id, (v ->> 1)::bigint AS place FROM jsonb_array_elements($1::jsonb) AS v) AS p WHERE audit_entries.id = p.id",
+};
+
+/// The statements with a text for each engine.
+pub const BULK: &[Bulk] = &[PLACE];
+
+/// An entry that can be committed: what was personal in it is sealed.
+#[derive(Debug, Clone)]
+pub struct NewEntry {
+    entry: Entry,
+    sealed: Option<SealedValues>,
+}
+
+/// The personal values of an entry.
+#[derive(Debug, Clone)]
+pub struct SealedValues {
+    /// Under whose evidence key they are.
+    pub subject: String,
+    /// Their disclosures, sealed.
+    pub disclosures: Vec<u8>,
+    /// The blind term of the network address, if that is one of them.
+    pub network_term: Option<String>,
+}
+
+impl NewEntry {
+    /// An entry with nothing personal in it; `None` if there is something.
+    #[must_use]
+    pub fn plain(entry: Entry) -> Option<Self> {
+        (entry.open.is_empty() && entry.personal.is_empty()).then_some(Self { entry, sealed: None })
+    }
+
+    /// An entry whose personal values were sealed; `None` if some were not.
+    #[must_use]
+    pub fn sealed(entry: Entry, sealed: SealedValues) -> Option<Self> {
+        entry.open.is_empty().then_some(Self { entry, sealed: Some(sealed) })
+    }
+
+    /// The entry.
+    #[must_use]
+    pub const fn entry(&self) -> &Entry {
+        &self.entry
+    }
+}
+
+/// The largest entry: C2SP entry bundles give its length in two bytes.
+pub const LARGEST_ENTRY: usize = 65_535;
 
 /// An entry's canonical text with its place.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -37,27 +113,60 @@ pub struct StoredEntry {
     pub body: String,
     /// Its leaf index, once it has one.
     pub index: Option<u64>,
+    /// Under whose evidence key its personal values are.
+    pub subject: Option<String>,
+    /// Their disclosures, sealed; `None` if there are none or they were wiped.
+    pub disclosures: Option<Vec<u8>>,
+    /// The blind term of the network address.
+    pub network_term: Option<String>,
 }
 
 #[derive(sqlx::FromRow)]
-struct EntryRow {
+pub(super) struct EntryRow {
     id: String,
     body: String,
     leaf_index: i64,
+    subject_id: Option<String>,
+    disclosures: Option<Vec<u8>>,
+    network_term: Option<String>,
 }
 
 impl TryFrom<EntryRow> for StoredEntry {
     type Error = StorageError;
     fn try_from(row: EntryRow) -> Result<Self, StorageError> {
         let at = At { table: "audit_entries", row: &row.id };
-        Ok(Self { id: at.parse("id", &row.id)?, index: u64::try_from(row.leaf_index).ok(), body: row.body })
+        Ok(Self {
+            id: at.parse("id", &row.id)?,
+            index: u64::try_from(row.leaf_index).ok(),
+            body: row.body,
+            subject: row.subject_id,
+            disclosures: row.disclosures,
+            network_term: row.network_term,
+        })
     }
 }
 
+/// An entry that waits for its place.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Unplaced {
+    /// Its id.
+    pub id: EntryId,
+    /// When it was made.
+    pub at: Timestamp,
+    /// Its canonical text.
+    pub body: String,
+}
+
 #[derive(sqlx::FromRow)]
-struct HashRow {
-    storage_index: i64,
-    hash: Vec<u8>,
+struct UnplacedRow {
+    id: String,
+    at: i64,
+    body: String,
+}
+
+#[derive(sqlx::FromRow)]
+struct TileRow {
+    hashes: Vec<u8>,
 }
 
 /// A signed checkpoint.
@@ -84,33 +193,17 @@ impl From<CheckpointRow> for StoredCheckpoint {
     }
 }
 
-/// What to look for; every member narrows.
-#[derive(Debug, Clone, Default)]
-pub struct Search {
-    /// Part of an id, role, network address or code; folded.
-    pub text: Option<String>,
-    /// Event code or its beginning, such as `recording.`.
-    pub event: Option<String>,
-    /// Outcome.
-    pub outcome: Option<String>,
-    /// Not before.
-    pub from: Option<Timestamp>,
-    /// Before.
-    pub to: Option<Timestamp>,
-    /// Leaf indexes below this one.
-    pub before: Option<u64>,
-    /// At most so many.
-    pub limit: u32,
-}
-
-fn signed(value: u64) -> i64 {
+pub(super) fn signed(value: u64) -> i64 {
     i64::try_from(value).unwrap_or(i64::MAX)
 }
 
 /// Adds an entry in the transaction of what it tells.
-pub(super) async fn insert(tx: &mut Tx, entry: &Entry) -> Result<(), StorageError> {
+pub(super) async fn insert(tx: &mut Tx, new: &NewEntry) -> Result<(), StorageError> {
+    let NewEntry { entry, sealed } = new;
     let body = serde_json_canonicalizer::to_string(entry).map_err(|_| StorageError::Canonical)?;
-    let folded = body.to_lowercase();
+    if body.len() > LARGEST_ENTRY {
+        return Err(StorageError::Canonical);
+    }
     execute!(
         tx,
         INSERT,
@@ -119,8 +212,10 @@ pub(super) async fn insert(tx: &mut Tx, entry: &Entry) -> Result<(), StorageErro
         &entry.event,
         entry.action.as_str(),
         entry.outcome.as_str(),
-        folded,
-        body
+        body,
+        sealed.as_ref().map(|s| s.subject.as_str()),
+        sealed.as_ref().map(|s| s.disclosures.as_slice()),
+        sealed.as_ref().and_then(|s| s.network_term.as_deref())
     )?;
     Ok(())
 }
@@ -129,45 +224,102 @@ pub(super) async fn insert(tx: &mut Tx, entry: &Entry) -> Result<(), StorageErro
 ///
 /// # Errors
 /// See [`StorageError`].
-pub async fn unsequenced(tx: &mut Tx, most: i64) -> Result<Vec<StoredEntry>, StorageError> {
-    fetch_all!(tx, EntryRow, UNSEQUENCED, most)?.into_iter().map(TryInto::try_into).collect()
+pub async fn unplaced(tx: &mut Tx, most: i64) -> Result<Vec<Unplaced>, StorageError> {
+    let rows = fetch_all!(tx, UnplacedRow, UNPLACED, most)?;
+    rows.into_iter()
+        .map(|row| {
+            let id = At { table: "audit_entries", row: &row.id }.parse("id", &row.id)?;
+            Ok(Unplaced { id, at: time(row.at), body: row.body })
+        })
+        .collect()
 }
 
 /// What one round of the sequencer adds.
 pub struct Sequenced {
     /// Entries with the leaf indexes they get.
     pub places: Vec<(EntryId, u64)>,
-    /// New stored hashes.
-    pub hashes: Vec<(u64, [u8; 32])>,
+    /// Tiles that are new or have grown: level, index, hashes one after the other.
+    pub tiles: Vec<(u8, u64, Vec<u8>)>,
     /// The checkpoint that covers them.
     pub checkpoint: StoredCheckpoint,
+    /// Whether the checkpoint stays when a newer one is signed.
+    pub lasting: bool,
+}
+
+/// Who gives entries their place.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Lease {
+    /// The process.
+    pub holder: String,
+    /// Until when nobody else may.
+    pub expires_at: Timestamp,
+}
+
+/// Tries to become the one that gives entries their place; says whether it is.
+///
+/// # Errors
+/// See [`StorageError`].
+pub async fn lead(database: &Database, lease: &Lease, now: Timestamp) -> Result<bool, StorageError> {
+    if let Some(leads) = database.leads_by_file() {
+        return Ok(leads);
+    }
+    let mut tx = database.begin_sequencing().await?;
+    let taken = execute!(tx.tx(), TAKE_LEASE, &lease.holder, lease.expires_at.as_micros(), now.as_micros())?;
+    tx.commit().await?;
+    Ok(taken > 0)
+}
+
+/// Lets others lead.
+///
+/// # Errors
+/// See [`StorageError`].
+pub async fn step_down(database: &Database, holder: &str) -> Result<(), StorageError> {
+    if database.leads_by_file().is_some() {
+        return Ok(());
+    }
+    let mut tx = database.begin_sequencing().await?;
+    execute!(tx.tx(), END_LEASE, holder)?;
+    tx.commit().await
 }
 
 /// Writes one round of the sequencer and commits it.
 ///
 /// # Errors
-/// [`StorageError::Duplicate`] if another sequencer was first; nothing is kept then.
-pub async fn sequence(mut tx: SequencingTx, round: &Sequenced) -> Result<(), StorageError> {
-    for (id, index) in &round.places {
-        execute!(tx.tx(), SEQUENCE, id.to_string(), signed(*index))?;
+/// [`StorageError::Duplicate`] if another sequencer was first or took over the lease; nothing is kept then.
+pub async fn sequence(database: &Database, mut tx: SequencingTx, round: &Sequenced, lease: &Lease) -> Result<(), StorageError> {
+    let by_row = database.leads_by_file().is_none();
+    if by_row && execute!(tx.tx(), KEEP_LEASE, &lease.holder, lease.expires_at.as_micros())? == 0 {
+        return Err(StorageError::Duplicate);
     }
-    for (index, hash) in &round.hashes {
-        execute!(tx.tx(), INSERT_HASH, signed(*index), hash.as_slice())?;
+    let places: Vec<_> = round.places.iter().map(|(id, place)| serde_json::json!([id, place])).collect();
+    let text = PLACE.of(tx.tx());
+    execute!(tx.tx(), text, serde_json::Value::from(places).to_string())?;
+    for (level, index, hashes) in &round.tiles {
+        execute!(tx.tx(), PUT_TILE, i64::from(*level), signed(*index), hashes.as_slice())?;
     }
     let c = &round.checkpoint;
-    execute!(tx.tx(), INSERT_CHECKPOINT, signed(c.size), &c.note, c.signed_at.as_micros())?;
+    execute!(tx.tx(), INSERT_CHECKPOINT, signed(c.size), &c.note, c.signed_at.as_micros(), i64::from(round.lasting))?;
+    execute!(tx.tx(), FORGET_CHECKPOINT, signed(c.size))?;
     tx.commit().await
 }
 
-/// A stored hash of the tree.
+/// Writes tiles that were made anew from the entries.
 ///
 /// # Errors
 /// See [`StorageError`].
-pub async fn hash(tx: &mut Tx, index: u64) -> Result<Option<[u8; 32]>, StorageError> {
-    let Some(row) = fetch_optional!(tx, HashRow, HASH, signed(index))? else { return Ok(None) };
-    let key = row.storage_index.to_string();
-    let at = At { table: "audit_hashes", row: &key };
-    Ok(Some(row.hash.as_slice().try_into().map_err(|_| at.wrong("hash"))?))
+pub async fn restore_tiles(mut tx: SequencingTx, tiles: &[(u8, u64, Vec<u8>)]) -> Result<(), StorageError> {
+    for (level, index, hashes) in tiles {
+        execute!(tx.tx(), PUT_TILE, i64::from(*level), signed(*index), hashes.as_slice())?;
+    }
+    tx.commit().await
+}
+
+/// The hashes of a tile, one after the other.
+///
+/// # Errors
+/// See [`StorageError`].
+pub async fn tile(tx: &mut Tx, level: u8, index: u64) -> Result<Option<Vec<u8>>, StorageError> {
+    Ok(fetch_optional!(tx, TileRow, TILE, i64::from(level), signed(index))?.map(|row| row.hashes))
 }
 
 /// The newest checkpoint.
@@ -178,7 +330,15 @@ pub async fn latest_checkpoint(tx: &mut Tx) -> Result<Option<StoredCheckpoint>, 
     Ok(fetch_optional!(tx, CheckpointRow, LATEST_CHECKPOINT)?.map(Into::into))
 }
 
-/// Every checkpoint, by size.
+/// The newest of those that stay.
+///
+/// # Errors
+/// See [`StorageError`].
+pub async fn lasting_checkpoint(tx: &mut Tx) -> Result<Option<StoredCheckpoint>, StorageError> {
+    Ok(fetch_optional!(tx, CheckpointRow, LASTING)?.map(Into::into))
+}
+
+/// Every checkpoint that was kept, by size.
 ///
 /// # Errors
 /// See [`StorageError`].
@@ -191,7 +351,7 @@ pub async fn checkpoints(tx: &mut Tx) -> Result<Vec<StoredCheckpoint>, StorageEr
 /// # Errors
 /// See [`StorageError`].
 pub async fn lookup(tx: &mut Tx, id: EntryId) -> Result<Option<StoredEntry>, StorageError> {
-    fetch_optional!(tx, EntryRow, PLACE, id.to_string())?.map(TryInto::try_into).transpose()
+    fetch_optional!(tx, EntryRow, ENTRY, id.to_string())?.map(TryInto::try_into).transpose()
 }
 
 /// Entries with leaf indexes in `from..to`, in order.
@@ -202,20 +362,10 @@ pub async fn range(tx: &mut Tx, from: u64, to: u64) -> Result<Vec<StoredEntry>, 
     fetch_all!(tx, EntryRow, RANGE, signed(from), signed(to))?.into_iter().map(TryInto::try_into).collect()
 }
 
-/// Entries that fit, newest first.
+/// Wipes the sealed personal values of a subject; gives how many entries had some. The entries stay as they are.
 ///
 /// # Errors
 /// See [`StorageError`].
-pub async fn search(tx: &mut Tx, wanted: &Search) -> Result<Vec<StoredEntry>, StorageError> {
-    let literal = |text: &str| text.replace('!', "!!").replace('%', "!%").replace('_', "!_");
-    let text = wanted.text.as_deref().map_or_else(|| "%".to_owned(), |text| format!("%{}%", literal(&text.to_lowercase())));
-    let event = wanted.event.as_deref().map_or_else(|| "%".to_owned(), |event| format!("{}%", literal(event)));
-    let outcome = wanted.outcome.as_deref().map_or_else(|| "%".to_owned(), literal);
-    let from = wanted.from.map_or(i64::MIN, Timestamp::as_micros);
-    let to = wanted.to.map_or(i64::MAX, Timestamp::as_micros);
-    let before = wanted.before.map_or(i64::MAX, signed);
-    fetch_all!(tx, EntryRow, SEARCH, before, text, event, outcome, from, to, i64::from(wanted.limit))?
-        .into_iter()
-        .map(TryInto::try_into)
-        .collect()
+pub async fn wipe(tx: &mut Tx, subject: &str) -> Result<u64, StorageError> {
+    execute!(tx, WIPE, subject)
 }

@@ -1,56 +1,110 @@
 //! The database and its transactions.
 //!
 //! Invariant: a change leaves a [`WriteTx`] through [`WriteTx::commit_with`] only, together with its audit entry. There is no other way
-//! out that keeps it.
+//! out that keeps it. PostgreSQL refuses anything else by a trigger as well.
 
-use crate::domain::audit::Entry;
-use crate::storage::dialect::{POSTGRES_BEGIN_READ, SQLITE_BEGIN_WRITE, open_postgres, open_sqlite};
+use crate::storage::audit::NewEntry;
+use crate::storage::dialect::{POSTGRES_BEGIN_READ, SqliteFile, open_postgres, open_sqlite};
 use crate::storage::error::StorageError;
+use crate::storage::group::{GroupTx, Lost, Writer};
+use sqlx::sqlite::SqliteConnection;
 use sqlx::{PgPool, Postgres, Sqlite, SqlitePool, Transaction};
-use std::sync::Arc;
+use std::cell::Cell;
+use std::sync::atomic::{AtomicBool, Ordering};
+use std::sync::{Arc, OnceLock};
+use std::time::Duration;
 use tokio::sync::Notify;
+
+/// How long one statement may take where someone waits for an answer that must come within a second.
+const PATIENCE: Duration = Duration::from_millis(800);
+/// How long one may take that is known to read much.
+const LONG_PATIENCE: Duration = Duration::from_mins(2);
+
+tokio::task_local! {
+    /// How many commits were tried for the request that is being answered.
+    static COMMITS: Cell<u32>;
+}
+
+/// Runs a request so that [`nothing_committed`] can tell whether anything of it may have been kept.
+pub async fn counting_commits<T>(request: impl Future<Output = T>) -> T {
+    COMMITS.scope(Cell::new(0), request).await
+}
+
+/// Whether it is known that nothing was committed for the present request.
+#[must_use]
+pub fn nothing_committed() -> bool {
+    COMMITS.try_with(|commits| commits.get() == 0).unwrap_or(false)
+}
+
+/// Takes down that a commit is about to be tried, also where another task carries it out.
+pub(crate) fn commit_is_tried() {
+    let _ = COMMITS.try_with(|commits| commits.set(commits.get() + 1));
+}
 
 /// One of the two engines, ready for use. Cheap to clone.
 #[derive(Clone)]
 pub struct Database {
     pools: Pools,
     entries_written: Arc<Notify>,
+    halted: Arc<AtomicBool>,
+    leading: Arc<OnceLock<std::fs::File>>,
 }
 
 #[derive(Clone)]
 enum Pools {
-    Sqlite { write: SqlitePool, read: SqlitePool },
+    Sqlite { write: Writer, read: SqlitePool, file: Arc<SqliteFile> },
     Postgres(PgPool),
 }
 
 /// An open transaction on either engine.
-pub enum Tx {
-    /// SQLite.
-    Sqlite(Transaction<'static, Sqlite>),
-    /// PostgreSQL.
+pub struct Tx {
+    pub(super) engine: EngineTx,
+    pub(super) patience: Duration,
+}
+
+pub(super) enum EngineTx {
+    Sqlite(SqliteTx),
     Postgres(Transaction<'static, Postgres>),
 }
 
-/// Runs the same statement on whichever engine the transaction is on.
-macro_rules! on {
-    ($tx:expr, |$connection:ident| $run:expr) => {
-        match $tx {
-            $crate::storage::database::Tx::Sqlite(transaction) => {
-                let $connection = &mut **transaction;
-                $run
-            }
-            $crate::storage::database::Tx::Postgres(transaction) => {
-                let $connection = &mut **transaction;
-                $run
-            }
+/// On SQLite those who write share a connection, and those who read do not.
+pub(super) enum SqliteTx {
+    Read(Transaction<'static, Sqlite>),
+    Write(GroupTx),
+}
+
+impl SqliteTx {
+    pub(super) fn connection(&mut self) -> Result<&mut SqliteConnection, sqlx::Error> {
+        match self {
+            Self::Read(tx) => Ok(tx),
+            Self::Write(tx) => tx.connection(),
         }
-    };
+    }
+}
+
+/// Runs the same statement on whichever engine the transaction is on, for as long as it has patience.
+macro_rules! on {
+    ($tx:expr, |$connection:ident| $run:expr) => {{
+        let tx: &mut $crate::storage::database::Tx = $tx;
+        let patience = tx.patience;
+        let done = match &mut tx.engine {
+            $crate::storage::database::EngineTx::Sqlite(transaction) => match transaction.connection() {
+                Ok($connection) => tokio::time::timeout(patience, $run).await,
+                Err(error) => Ok(Err(error)),
+            },
+            $crate::storage::database::EngineTx::Postgres(transaction) => {
+                let $connection = &mut **transaction;
+                tokio::time::timeout(patience, $run).await
+            }
+        };
+        done.unwrap_or(Err(sqlx::Error::PoolTimedOut))
+    }};
 }
 
 /// Executes; gives the number of rows touched.
 macro_rules! execute {
     ($tx:expr, $sql:expr $(, $bind:expr)* $(,)?) => {
-        $crate::storage::database::on!($tx, |connection| sqlx::query($sql)$(.bind($bind))*.execute(connection).await.map(|done| done.rows_affected()))
+        $crate::storage::database::on!($tx, |connection| async { sqlx::query($sql)$(.bind($bind))*.execute(connection).await.map(|done| done.rows_affected()) })
             .map_err($crate::storage::error::StorageError::from)
     };
 }
@@ -58,7 +112,7 @@ macro_rules! execute {
 /// Fetches at most one row.
 macro_rules! fetch_optional {
     ($tx:expr, $row:ty, $sql:expr $(, $bind:expr)* $(,)?) => {
-        $crate::storage::database::on!($tx, |connection| sqlx::query_as::<_, $row>($sql)$(.bind($bind))*.fetch_optional(connection).await)
+        $crate::storage::database::on!($tx, |connection| sqlx::query_as::<_, $row>($sql)$(.bind($bind))*.fetch_optional(connection))
             .map_err($crate::storage::error::StorageError::from)
     };
 }
@@ -66,7 +120,7 @@ macro_rules! fetch_optional {
 /// Fetches all rows.
 macro_rules! fetch_all {
     ($tx:expr, $row:ty, $sql:expr $(, $bind:expr)* $(,)?) => {
-        $crate::storage::database::on!($tx, |connection| sqlx::query_as::<_, $row>($sql)$(.bind($bind))*.fetch_all(connection).await)
+        $crate::storage::database::on!($tx, |connection| sqlx::query_as::<_, $row>($sql)$(.bind($bind))*.fetch_all(connection))
             .map_err($crate::storage::error::StorageError::from)
     };
 }
@@ -88,14 +142,29 @@ impl Database {
     /// [`StorageError::Address`] for another scheme; else what the engine says.
     pub async fn open(address: &str) -> Result<Self, StorageError> {
         let pools = if address.starts_with("sqlite:") {
-            let (write, read) = open_sqlite(address).await?;
-            Pools::Sqlite { write, read }
+            let (write, read, file) = open_sqlite(address).await?;
+            Pools::Sqlite { write, read, file: Arc::new(file) }
         } else if address.starts_with("postgres:") || address.starts_with("postgresql:") {
             Pools::Postgres(open_postgres(address).await?)
         } else {
             return Err(StorageError::Address);
         };
-        Ok(Self { pools, entries_written: Arc::new(Notify::new()) })
+        Ok(Self { pools, entries_written: Arc::new(Notify::new()), halted: Arc::default(), leading: Arc::default() })
+    }
+
+    /// Stops for good: what is stored is not what this process wrote, and nothing may rest on it.
+    pub(crate) fn halt(&self) {
+        self.halted.store(true, Ordering::SeqCst);
+    }
+
+    fn trusted(&self) -> Result<(), StorageError> {
+        if self.halted.load(Ordering::SeqCst) {
+            return Err(StorageError::Replaced);
+        }
+        match &self.pools {
+            Pools::Sqlite { file, .. } if !file.is_in_place() => Err(StorageError::Replaced),
+            _ => Ok(()),
+        }
     }
 
     /// Begins a transaction that may write.
@@ -103,11 +172,12 @@ impl Database {
     /// # Errors
     /// When none can be had within a second.
     pub async fn begin(&self) -> Result<WriteTx, StorageError> {
-        let tx = match &self.pools {
-            Pools::Sqlite { write, .. } => Tx::Sqlite(write.begin_with(SQLITE_BEGIN_WRITE).await?),
-            Pools::Postgres(pool) => Tx::Postgres(pool.begin().await?),
+        self.trusted()?;
+        let engine = match &self.pools {
+            Pools::Sqlite { write, .. } => EngineTx::Sqlite(SqliteTx::Write(within(write.begin(PATIENCE)).await?)),
+            Pools::Postgres(pool) => EngineTx::Postgres(within(pool.begin()).await?),
         };
-        Ok(WriteTx { tx, database: self.clone() })
+        Ok(WriteTx { tx: Tx { engine, patience: PATIENCE }, database: self.clone() })
     }
 
     /// Begins the sequencer's transaction.
@@ -115,7 +185,9 @@ impl Database {
     /// # Errors
     /// When none can be had within a second.
     pub async fn begin_sequencing(&self) -> Result<SequencingTx, StorageError> {
-        Ok(SequencingTx(self.begin().await?.tx))
+        let mut tx = self.begin().await?.tx;
+        tx.patience = LONG_PATIENCE;
+        Ok(SequencingTx(tx))
     }
 
     /// Begins a transaction that can only read.
@@ -123,10 +195,35 @@ impl Database {
     /// # Errors
     /// When none can be had within a second.
     pub async fn read(&self) -> Result<ReadTx, StorageError> {
-        Ok(ReadTx(match &self.pools {
-            Pools::Sqlite { read, .. } => Tx::Sqlite(read.begin().await?),
-            Pools::Postgres(pool) => Tx::Postgres(pool.begin_with(POSTGRES_BEGIN_READ).await?),
-        }))
+        self.read_with(PATIENCE).await
+    }
+
+    /// Begins one that may take its time, such as an export of the whole log.
+    ///
+    /// # Errors
+    /// When none can be had within a second.
+    pub async fn read_much(&self) -> Result<ReadTx, StorageError> {
+        self.read_with(LONG_PATIENCE).await
+    }
+
+    async fn read_with(&self, patience: Duration) -> Result<ReadTx, StorageError> {
+        self.trusted()?;
+        let engine = match &self.pools {
+            Pools::Sqlite { read, .. } => EngineTx::Sqlite(SqliteTx::Read(within(read.begin()).await?)),
+            Pools::Postgres(pool) => EngineTx::Postgres(within(pool.begin_with(POSTGRES_BEGIN_READ)).await?),
+        };
+        Ok(ReadTx(Tx { engine, patience }))
+    }
+
+    /// On SQLite: whether this process is the one that gives entries their place, which a lock on a file beside the database says. The lock
+    /// goes with the process. `None` on PostgreSQL, where a row says it.
+    pub(super) fn leads_by_file(&self) -> Option<bool> {
+        let Pools::Sqlite { file, .. } = &self.pools else { return None };
+        if self.leading.get().is_some() {
+            return Some(true);
+        }
+        let Some(lock) = file.try_lock() else { return Some(false) };
+        Some(self.leading.set(lock).is_ok())
     }
 
     /// Resolves when audit entries were committed by this process since the last call.
@@ -146,13 +243,17 @@ impl Database {
     /// Waits for open transactions and closes every connection.
     pub async fn close(&self) {
         match &self.pools {
-            Pools::Sqlite { write, read } => {
+            Pools::Sqlite { write, read, .. } => {
                 read.close().await;
                 write.close().await;
             }
             Pools::Postgres(pool) => pool.close().await,
         }
     }
+}
+
+async fn within<T>(begun: impl Future<Output = Result<T, sqlx::Error>>) -> Result<T, sqlx::Error> {
+    tokio::time::timeout(PATIENCE, begun).await.unwrap_or(Err(sqlx::Error::PoolTimedOut))
 }
 
 impl WriteTx {
@@ -164,8 +265,8 @@ impl WriteTx {
     /// Commits the change together with its audit entry.
     ///
     /// # Errors
-    /// Then neither is kept, or (when the connection broke during the commit) it is not known.
-    pub async fn commit_with(self, entry: &Entry) -> Result<(), StorageError> {
+    /// Then neither is kept, or ([`StorageError::Unknown`]) it is not known.
+    pub async fn commit_with(self, entry: &NewEntry) -> Result<(), StorageError> {
         self.commit_with_all(std::slice::from_ref(entry)).await
     }
 
@@ -173,7 +274,7 @@ impl WriteTx {
     ///
     /// # Errors
     /// As [`WriteTx::commit_with`].
-    pub async fn commit_with_all(mut self, entries: &[Entry]) -> Result<(), StorageError> {
+    pub async fn commit_with_all(mut self, entries: &[NewEntry]) -> Result<(), StorageError> {
         if entries.is_empty() {
             return Err(StorageError::Canonical);
         }
@@ -185,20 +286,21 @@ impl WriteTx {
         Ok(())
     }
 
-    /// Drops the change and keeps only the entry that says why.
+    /// Drops the change.
     ///
     /// # Errors
-    /// When the entry cannot be kept.
-    pub async fn rollback_with(self, entry: &Entry) -> Result<(), StorageError> {
-        match self.tx {
-            Tx::Sqlite(tx) => tx.rollback().await?,
-            Tx::Postgres(tx) => tx.rollback().await?,
+    /// When the connection is broken; nothing is kept then either.
+    pub async fn rollback(self) -> Result<(), StorageError> {
+        match self.tx.engine {
+            EngineTx::Sqlite(SqliteTx::Write(tx)) => tx.rollback().await?,
+            EngineTx::Sqlite(SqliteTx::Read(tx)) => tx.rollback().await?,
+            EngineTx::Postgres(tx) => tx.rollback().await?,
         }
-        self.database.begin().await?.commit_with(entry).await
+        Ok(())
     }
 }
 
-/// The sequencer's transaction: giving entries their place is not itself an event. Only [`crate::storage::audit::sequence`] commits it.
+/// The sequencer's transaction: giving entries their place is not itself an event. Only [`crate::storage::audit`] commits it.
 pub struct SequencingTx(Tx);
 
 impl SequencingTx {
@@ -220,9 +322,21 @@ impl ReadTx {
 }
 
 async fn commit(tx: Tx) -> Result<(), StorageError> {
-    match tx {
-        Tx::Sqlite(tx) => tx.commit().await?,
-        Tx::Postgres(tx) => tx.commit().await?,
-    }
-    Ok(())
+    commit_is_tried();
+    let committed = async {
+        match tx.engine {
+            EngineTx::Sqlite(SqliteTx::Write(tx)) => match tx.commit().await? {
+                Ok(()) => Ok(()),
+                Err(Lost::Undone) => Err(StorageError::Engine(sqlx::Error::WorkerCrashed)),
+                Err(Lost::Unknown) => Err(StorageError::Unknown),
+            },
+            EngineTx::Sqlite(SqliteTx::Read(tx)) => Ok(tx.commit().await?),
+            EngineTx::Postgres(tx) => tx.commit().await.map_err(|error| match StorageError::from(error) {
+                // refused by the engine itself: nothing was kept
+                refused @ (StorageError::Duplicate | StorageError::Engine(sqlx::Error::Database(_))) => refused,
+                _ => StorageError::Unknown,
+            }),
+        }
+    };
+    tokio::time::timeout(tx.patience, committed).await.unwrap_or(Err(StorageError::Unknown))
 }

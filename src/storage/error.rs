@@ -6,6 +6,12 @@ pub enum StorageError {
     /// The engine could not do it: down, full, locked, unreachable.
     #[error("the database failed")]
     Engine(#[source] sqlx::Error),
+    /// The connection or the disk failed during a commit: whether it was kept is not known.
+    #[error("the database failed during a commit")]
+    Unknown,
+    /// The database is not the one that was opened: its file was removed or replaced, or its log is another one.
+    #[error("the database was replaced while it was in use")]
+    Replaced,
     /// A unique value is taken already.
     #[error("the value exists already")]
     Duplicate,

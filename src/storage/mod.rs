@@ -4,6 +4,7 @@
 
 pub mod accounts;
 pub mod audit;
+pub mod audit_index;
 pub mod consents;
 pub mod consultations;
 pub mod custody;
@@ -11,6 +12,7 @@ pub mod database;
 pub mod dialect;
 pub mod emergency_accesses;
 pub mod error;
+mod group;
 pub mod invitations;
 pub mod log_reviews;
 pub mod participants;
@@ -21,3 +23,4 @@ pub mod recordings;
 pub mod row;
 pub mod second_factors;
 pub mod sign_in_sessions;
+pub mod subject_keys;

@@ -1,20 +1,17 @@
 //! The audit log from outside: complete, verifiable, and quick to name what was tampered with.
 
 use crate::on_both_engines;
+use crate::support::verifier::verify;
 use crate::support::people::{Browser, Visit};
 use crate::support::server::{TestServer, run_on};
-use bedside::services::audit::{ExportError, verify_export};
+use bedside::crypto::signing::open_checkpoint;
+use bedside::crypto::tree::is_consistent;
 use serde_json::{Value, json};
 use sqlx::Connection;
 
 async fn search(aud: &Browser, event: &str) -> Vec<Value> {
-    let body = json!({"text": null, "action": event, "outcome": null, "from": null, "to": null, "before": null, "limit": 200});
+    let body = json!({"text": null, "event": event, "outcome": null, "from": null, "to": null, "before": null, "limit": 200});
     aud.post("/audit/search", body).await.expect(200).body["entries"].as_array().expect("entries").clone()
-}
-
-/// The log, once nothing new waits for its place.
-async fn export(aud: &Browser) -> String {
-    aud.post("/audit/export", json!({})).await.expect(200).text
 }
 
 async fn story(server: &TestServer) -> Visit {
@@ -66,42 +63,104 @@ on_both_engines! {
         let aud = Browser::signed_in(server, "aud").await;
         let verified = aud.post("/audit/verify", json!({})).await.expect(200).body;
         assert_eq!((verified["ok"].as_bool(), &verified["checked"]), (Some(true), &verified["size"]));
-        let text = export(&aud).await;
-        let (size, root) = verify_export(&text, Some(server.services.verifier_key())).expect("the export is good");
-        assert!(size > 10 && root.len() == 64);
+        let folder = tempfile::tempdir().expect("folder");
+        let file = folder.path().join("audit.tar");
+        std::fs::write(&file, aud.post("/audit/export", json!({"disclose": true})).await.expect(200).bytes).expect("written");
+        let checked = verify(&[file.to_str().expect("path"), "--key", server.services.verifier_key()]);
+        assert_eq!((checked.0, checked.1["ok"].as_bool()), (0, Some(true)), "{}", checked.1);
+        assert!(checked.1["entries"].as_u64() > Some(10) && checked.1.to_string().contains("disclosed personal values"), "{}", checked.1);
         let note = aud.get("/audit/checkpoint").await.expect(200).text;
         assert!(note.starts_with("localhost/audit\n") && note.contains("\u{2014} localhost/audit "), "{note}");
     }
 
-    async fn whatever_is_changed_in_an_export_is_named(server) {
+    async fn an_entry_is_proved_by_itself_with_its_personal_values(server) {
         story(server).await;
         let aud = Browser::signed_in(server, "aud").await;
-        let text = export(&aud).await;
-        let lines: Vec<&str> = text.lines().collect();
-        let joined = |lines: &[&str]| lines.join("\n");
-        let bad = |text: &str| verify_export(text, None).expect_err("refused");
-        let entry = |error: ExportError| match error { ExportError::Entry { index, .. } => index, other => panic!("{other}") };
-        for n in [1, 4, lines.len() - 2] {
-            let flipped = lines[n].replacen("success", "succesS", 1).replacen("denied", "denieD", 1);
-            let mut changed = lines.clone();
-            changed[n] = &flipped;
-            assert_ne!(flipped, lines[n]);
-            assert_eq!(entry(bad(&joined(&changed))), n as u64 - 1, "a flipped byte");
+        let index = search(&aud, "sign_in.succeeded").await[0]["index"].as_u64().expect("index");
+        let proved = aud.get(&format!("/audit/entries/{index}")).await.expect(200);
+        let body = proved.body["body"].as_str().expect("entry");
+        assert!(!body.contains("127.0.0.1"), "a network address stands in no entry: {body}");
+        let folder = tempfile::tempdir().expect("folder");
+        let file = folder.path().join("entry.json");
+        let check = |text: &str| {
+            std::fs::write(&file, text).expect("written");
+            verify(&[file.to_str().expect("path"), "--key", server.services.verifier_key()])
+        };
+        let (code, answer) = check(&proved.text);
+        assert_eq!(code, 0, "{answer}");
+        assert!(answer.to_string().contains("The disclosed network is the one that was written down."), "{answer}");
+        for (from, to) in [("success", "failure"), ("\"index\":", "\"index\":1"), ("\"disclosures\":[\"W", "\"disclosures\":[\"X")] {
+            assert!(proved.text.contains(from), "{from}");
+            let (code, answer) = check(&proved.text.replacen(from, to, 1));
+            assert_ne!(code, 0, "{from} for {to}: {answer}");
         }
-        let mut gone = lines.clone();
-        gone.remove(3);
-        assert_eq!(entry(bad(&joined(&gone))), 2, "a deleted entry");
-        let mut swapped = lines.clone();
-        swapped.swap(3, 4);
-        assert_eq!(entry(bad(&joined(&swapped))), 2, "swapped entries");
-        assert!(matches!(bad(&joined(&lines[..lines.len() - 1])), ExportError::Checkpoint(_)), "a missing checkpoint");
-        let shorter = lines[0].replace(&format!("\"size\":{}", lines.len() - 2), &format!("\"size\":{}", lines.len() - 3));
-        let mut cut = lines.clone();
-        cut[0] = &shorter;
-        cut.remove(lines.len() - 2);
-        assert!(matches!(bad(&joined(&cut)), ExportError::Checkpoint(_)), "a truncated log");
-        assert!(verify_export(&text, Some("localhost/audit+00000000+AAAA")).is_err(), "another key");
-        assert!(verify_export("", None).is_err() && verify_export("{}", None).is_err());
+        aud.get("/audit/entries/9999999").await.refused(404, "NOT_FOUND");
+        assert!(!search(&aud, "audit.entry_read").await.is_empty());
+    }
+
+    async fn anyone_can_ask_how_the_log_grew(server) {
+        story(server).await;
+        let stranger = Browser::new(server);
+        let then = stranger.get("/audit/checkpoint").await.expect(200).text;
+        let before = open_checkpoint(server.services.verifier_key(), &then).expect("signed");
+        story(server).await;
+        let grown = stranger.get(&format!("/audit/growth?from={}", before.size)).await.expect(200).body;
+        let now = open_checkpoint(server.services.verifier_key(), grown["checkpoint"].as_str().expect("note")).expect("signed");
+        let proof: Vec<[u8; 32]> = grown["consistency_proof"].as_array().expect("proof").iter()
+            .map(|hash| (0..32).map(|at| u8::from_str_radix(&hash.as_str().expect("hex")[at * 2..at * 2 + 2], 16).expect("hex")).collect::<Vec<_>>().try_into().expect("32 bytes"))
+            .collect();
+        assert!(now.size > before.size && is_consistent(&proof, now, before));
+        let width = before.size.min(255);
+        let tile = stranger.get(&format!("/audit/tile/0/000.p/{width}")).await.expect(200).bytes;
+        assert_eq!(tile.len() as u64, 32 * width);
+        for (path, status, code) in [("/audit/growth?from=0", 404, "NOT_FOUND"), ("/audit/growth?from=99999999", 404, "NOT_FOUND"),
+                                     ("/audit/tile/0/x001/000", 404, "NOT_FOUND"), ("/audit/tile/0/entries", 404, "NOT_FOUND"), ("/audit/tile/200/000", 404, "NOT_FOUND")] {
+            stranger.get(path).await.refused(status, code);
+        }
+        // entries are for auditors
+        stranger.get("/audit/entries/0").await.refused(401, "UNAUTHENTICATED");
+    }
+
+    async fn each_way_of_narrowing_finds_what_fits_and_nothing_else(server) {
+        let visit = story(server).await;
+        let other = story(server).await;
+        let aud = Browser::signed_in(server, "aud").await;
+        let find = async |narrow: Value| aud.post("/audit/search", narrow).await.expect(200).body["entries"].as_array().expect("entries").clone();
+        let all = find(json!({"limit": 200})).await;
+        let ana = all.iter().find(|e| e["agent"]["name"] == "Dr. Ana Ruiz").expect("she acted")["agent"]["id"].clone();
+        let about = |entry: &Value, kind: &str, id: &str| entry["entities"].as_array().expect("entities").iter().any(|e| e["kind"] == kind && e["id"] == id);
+        let patient = all.iter().find(|e| about(e, "consultation", &visit.id)).expect("an entry")["entities"].as_array().expect("entities").iter()
+            .find(|e| e["kind"] == "patient").expect("every entry of a consultation names its patient")["id"].clone();
+        let request = all[3]["request_id"].clone();
+        let fits: [(Value, &dyn Fn(&Value) -> bool); 9] = [
+            (json!({"person": ana}), &|e| e["agent"]["id"] == ana),
+            (json!({"consultation": visit.id}), &|e| about(e, "consultation", &visit.id)),
+            (json!({"patient": patient}), &|e| about(e, "patient", patient.as_str().expect("id"))),
+            (json!({"action": "R"}), &|e| e["action"] == "R"),
+            (json!({"outcome": "denied"}), &|e| e["outcome"] == "denied"),
+            (json!({"event": "participant."}), &|e| e["event"].as_str().is_some_and(|event| event.starts_with("participant."))),
+            (json!({"event": "sign_in.succeeded", "person": ana}), &|e| e["event"] == "sign_in.succeeded" && e["agent"]["id"] == ana),
+            (json!({"text": visit.id[..13].to_uppercase()}), &|e| about(e, "consultation", &visit.id)),
+            (json!({"request": request}), &|e| e["request_id"] == request),
+        ];
+        // nothing but searches is written meanwhile
+        for (narrow, fits) in fits {
+            let expected: Vec<u64> = all.iter().filter(|e| fits(e)).map(|e| e["index"].as_u64().expect("index")).collect();
+            let mut asked = narrow.clone();
+            asked["limit"] = json!(200);
+            asked["before"] = json!(all[0]["index"].as_u64().expect("index") + 1);
+            let found: Vec<u64> = find(asked).await.iter().map(|e| e["index"].as_u64().expect("index")).collect();
+            assert!(!expected.is_empty() && found == expected, "{narrow}: {found:?} and not {expected:?}");
+        }
+        assert!(!find(json!({"network": "127.0.0.1"})).await.is_empty());
+        for nothing in [json!({"network": "203.0.113.7"}), json!({"person": other.id}), json!({"patient": patient, "consultation": other.id}), json!({"event": "no.such"})] {
+            // the search itself is an entry about what was searched for
+            let mut asked = nothing.clone();
+            asked["before"] = json!(all[0]["index"]);
+            assert_eq!(find(asked).await.len(), 0, "{nothing}");
+        }
+        aud.post("/audit/search", json!({"action": "X"})).await.refused(400, "MALFORMED");
+        aud.post("/audit/search", json!({"request": "x"})).await.refused(422, "VALIDATION");
     }
 
     async fn entries_cannot_be_changed_or_removed_in_the_database(server) {

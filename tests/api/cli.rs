@@ -1,6 +1,7 @@
 //! The program's other commands, run as an operator runs them.
 
 use crate::support::people::{Browser, Visit, parts};
+use crate::support::verifier::verify;
 use crate::support::server::{Engine, policies, run, run_on};
 use serde_json::json;
 use std::fs;
@@ -99,13 +100,38 @@ fn what_must_not_be_served_is_not() {
         &["serve", "--demo", "--media-listen", "0.0.0.0:0"][..],
         &["serve", "--public-origin", "http://calls.example"][..],
         &["serve", "--database", "mysql:x", "--keys", "/proc/nonexistent/keys"][..],
-        &["audit", "verify", "/nonexistent"][..],
-        &["audit", "verify", concat!(env!("CARGO_MANIFEST_DIR"), "/Cargo.toml")][..],
+        &["audit", "verify", "--database", "mysql:x", "--keys", "/proc/nonexistent/keys"][..],
+        &["audit", "export", "--out", concat!(env!("CARGO_MANIFEST_DIR"), "/Cargo.toml")][..],
     ] {
         let refused = bedside(arguments, "");
         assert!(!refused.status.success(), "{arguments:?}");
         assert!(text(&refused.stderr).contains("bedside: "), "{arguments:?}: {}", text(&refused.stderr));
     }
+}
+
+/// The log is checked and taken away beside a running server, which goes on giving entries their place; the file checks without either.
+#[test]
+fn the_log_is_verified_and_exported_at_the_machine() {
+    let folder = tempfile::tempdir().expect("folder");
+    let database = format!("sqlite:{}", folder.path().join("data/bedside.db").display());
+    run_on(folder.path(), &database, async |server| {
+        let keys = folder.path().join("keys").display().to_string();
+        let rules = policies(folder.path(), false).display().to_string();
+        let out = folder.path().join("audit.tar").display().to_string();
+        // by another name than the server's: the log keeps its own
+        let places = ["--database", &database, "--keys", &keys, "--policies", &rules, "--public-origin", "https://elsewhere.example"];
+        let audit = |arguments: &[&str]| bedside(&["audit"].iter().chain(arguments).chain(&places).copied().collect::<Vec<_>>(), "");
+        let verified = audit(&["verify"]);
+        assert!(text(&verified.stdout).contains("complete and unchanged"), "{}", text(&verified.stderr));
+        let exported = audit(&["export", "--out", &out, "--disclose"]);
+        assert!(exported.status.success(), "{}", text(&exported.stderr));
+        let (code, answer) = verify(&[&out, "--key", server.services.verifier_key()]);
+        assert_eq!((code, answer["ok"].as_bool()), (0, Some(true)), "{answer}");
+        assert!(!audit(&["export", "--out", &out]).status.success(), "a file is never written over");
+        server.tamper("DROP TRIGGER audit_entries_never_change; UPDATE audit_entries SET body = replace(body, 'success', 'failure') WHERE leaf_index = 2").await;
+        let found = audit(&["verify"]);
+        assert!(!found.status.success() && text(&found.stderr).contains("entry 2"), "{}", text(&found.stderr));
+    });
 }
 
 /// Everything an administrator does in the page, from the machine; a running server obeys at once.

@@ -9,6 +9,7 @@ use bedside::domain::access::Caller;
 use bedside::domain::audit::{Entry, Event};
 use bedside::domain::id::{EntryId, PartId, RecordingId};
 use bedside::domain::time::Timestamp;
+use bedside::storage::audit::NewEntry;
 use bedside::storage::database::Database;
 use bedside::storage::recordings::{self, StoredPart};
 use serde_json::{Value, json};
@@ -93,7 +94,7 @@ async fn until_state(call: &Call, recording: &str, wanted: &str) {
 
 /// What the log says of these events about a consultation or recording.
 async fn entries(server: &TestServer, text: &str, event: &str) -> Vec<Value> {
-    let search = json!({"text": text, "action": event, "outcome": null, "from": null, "to": null, "before": null, "limit": 50});
+    let search = json!({"text": text, "event": event, "outcome": null, "from": null, "to": null, "before": null, "limit": 50});
     let found = Browser::signed_in(server, "aud").await.post("/audit/search", search).await.expect(200);
     found.body["entries"].as_array().expect("entries").clone()
 }
@@ -532,7 +533,7 @@ on_both_engines! {
         aud.post(&format!("/recordings/{recording}/playbacks"), json!({})).await.refused(403, "FORBIDDEN");
         Browser::signed_in(server, "adm").await.post(&format!("/recordings/{recording}/playbacks"), json!({})).await.refused(403, "FORBIDDEN");
         call.patient.post(&format!("/recordings/{recording}/playbacks"), json!({})).await.refused(401, "UNAUTHENTICATED");
-        let search = json!({"text": recording, "action": "access.denied", "outcome": "denied", "from": null, "to": null, "before": null, "limit": 50});
+        let search = json!({"text": recording, "event": "access.denied", "outcome": "denied", "from": null, "to": null, "before": null, "limit": 50});
         assert_eq!(aud.post("/audit/search", search).await.expect(200).body["entries"].as_array().map(Vec::len), Some(2));
     }
 
@@ -604,7 +605,8 @@ async fn with_part(database: &Database, recording: RecordingId, participant: &st
     let mut tx = database.begin().await.expect("transaction");
     recordings::insert_part(tx.tx(), recording, &part).await.expect("stored");
     let id = EntryId::from_uuid(Uuid::from_u128(8));
-    tx.commit_with(&Entry::new(id, Timestamp::from_micros(0), Event::RecordingStarted, &Caller::system(), "")).await.expect("committed");
+    let entry = Entry::new(id, Timestamp::from_micros(0), Event::RecordingStarted, &Caller::system(), "");
+    tx.commit_with(&NewEntry::plain(entry).expect("nothing personal")).await.expect("committed");
 }
 
 async fn wrapped_keys(database: &Database, recording: RecordingId) -> Vec<u8> {
@@ -726,7 +728,7 @@ on_both_engines! {
         let aud = Browser::signed_in(server, "aud").await;
         let shown = aud.get(&format!("/consent-texts/{CARE}")).await.expect(200);
         assert!(shown.str("body").contains("no video call"), "the accepted words stay");
-        let log = json!({"text": null, "action": "policy.accepted", "outcome": null, "from": null, "to": null, "before": null, "limit": 5});
+        let log = json!({"text": null, "event": "policy.accepted", "outcome": null, "from": null, "to": null, "before": null, "limit": 5});
         let logged = aud.post("/audit/search", log).await.expect(200).body["entries"][0]["detail"]["consent_texts"].clone();
         assert_eq!(logged["consent/care-by-video/1/en.md"], shown.str("digest").as_str(), "its hash is in the log");
     }

@@ -15,7 +15,7 @@ on_both_engines! {
         ben.post(&visit.path("/join-tickets"), json!({})).await.refused(403, "FORBIDDEN");
         ben.post(&format!("/invitations/{}/reissue", visit.invitation), json!({})).await.refused(403, "FORBIDDEN");
         let aud = Browser::signed_in(server, "aud").await;
-        let search = json!({"text": visit.id, "action": "access.denied", "outcome": "denied", "from": null, "to": null, "before": null, "limit": 50});
+        let search = json!({"text": visit.id, "event": "access.denied", "outcome": "denied", "from": null, "to": null, "before": null, "limit": 50});
         let found = aud.post("/audit/search", search).await.expect(200).body["entries"].as_array().expect("entries").len();
         assert_eq!(found, 5);
     }

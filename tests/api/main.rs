@@ -30,3 +30,4 @@ mod signaling;
 mod single_sign_on;
 mod storage;
 mod support;
+mod tampering;

@@ -16,7 +16,6 @@ use rtc::rtp_transceiver::rtp_sender::{
 };
 use rtc::rtp_transceiver::{RTCRtpTransceiverDirection, RTCRtpTransceiverInit};
 use serde_json::json;
-use sqlx::Connection;
 use std::sync::Arc;
 use std::time::Duration;
 use tokio::sync::{mpsc, watch};
@@ -245,12 +244,8 @@ on_both_engines! {
 
         // another patient's key in its place opens nothing
         let other = Visit::of(server, "ben").await;
-        let swap = "UPDATE subject_keys SET content_key = (SELECT o.content_key FROM subject_keys o WHERE o.subject_id <> subject_keys.subject_id LIMIT 1)";
-        if server.database.starts_with("sqlite:") {
-            sqlx::query(swap).execute(&mut sqlx::SqliteConnection::connect(&server.database).await.expect("database")).await.expect("swapped");
-        } else {
-            sqlx::query(swap).execute(&mut sqlx::PgConnection::connect(&server.database).await.expect("database")).await.expect("swapped");
-        }
+        server.tamper("UPDATE subject_keys SET content_key = (SELECT o.content_key FROM subject_keys o
+            WHERE o.subject_id <> subject_keys.subject_id AND o.content_key IS NOT NULL LIMIT 1) WHERE content_key IS NOT NULL").await;
         let refused = crate::support::people::send(visit.clinician.client.get(&url)).await;
         refused.refused(500, "INTEGRITY");
         drop(other);

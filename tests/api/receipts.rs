@@ -295,7 +295,7 @@ on_both_engines! {
         let csv = aud.post("/consents/export", json!({"form": "csv", "search": {"decision": "withdrawn"}})).await.expect(200);
         assert_eq!(csv.text.lines().count(), 2);
         assert!(csv.text.starts_with("decided_at,id,") && csv.text.contains("\"Quillon\""));
-        let looks = json!({"text": null, "action": "consents.", "outcome": null, "from": null, "to": null, "before": null, "limit": 50});
+        let looks = json!({"text": null, "event": "consents.", "outcome": null, "from": null, "to": null, "before": null, "limit": 50});
         let logged = aud.post("/audit/search", looks).await.expect(200).body["entries"].as_array().expect("entries").clone();
         assert_eq!(logged.iter().filter(|e| e["event"] == "consents.read").count(), 12);
         assert_eq!(logged.iter().filter(|e| e["event"] == "consents.exported").count(), 1);

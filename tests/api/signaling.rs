@@ -128,7 +128,7 @@ on_both_engines! {
         let aud = Browser::signed_in(server, "aud").await;
         let deadline = std::time::Instant::now() + std::time::Duration::from_secs(5);
         loop {
-            let search = json!({"text": visit.id, "action": "participant.left", "outcome": null, "from": null, "to": null, "before": null, "limit": 5});
+            let search = json!({"text": visit.id, "event": "participant.left", "outcome": null, "from": null, "to": null, "before": null, "limit": 5});
             if aud.post("/audit/search", search).await.expect(200).body["entries"].as_array().is_some_and(|e| e.len() == 1) {
                 break;
             }

@@ -3,10 +3,11 @@
 use crate::on_both_engines;
 use crate::support::people::{Browser, Visit};
 use crate::support::postgres;
-use crate::support::server::{PASSWORD, run_on};
+use crate::support::server::{PASSWORD, config, run_on};
+use bedside::startup::{Application, Parts, StartError};
 use bedside::storage::{
-    accounts, audit, consents, consultations, custody, database::Database, emergency_accesses, invitations, log_reviews, participants,
-    patients, policies, recordings, second_factors, sign_in_sessions,
+    accounts, audit, audit_index, consents, consultations, custody, database::Database, emergency_accesses, invitations, log_reviews, participants,
+    patients, policies, recordings, second_factors, sign_in_sessions, subject_keys,
 };
 use serde_json::json;
 use sqlx::{AssertSqlSafe, Connection, Executor, Row};
@@ -18,6 +19,7 @@ fn statements() -> Vec<&'static str> {
     [
         accounts::STATEMENTS,
         audit::STATEMENTS,
+        audit_index::STATEMENTS,
         consents::STATEMENTS,
         consultations::STATEMENTS,
         custody::STATEMENTS,
@@ -30,6 +32,7 @@ fn statements() -> Vec<&'static str> {
         recordings::STATEMENTS,
         second_factors::STATEMENTS,
         sign_in_sessions::STATEMENTS,
+        subject_keys::STATEMENTS,
     ]
     .concat()
 }
@@ -48,6 +51,10 @@ async fn every_statement_is_good_on_both_engines() {
     for sql in statements() {
         lite.prepare(sqlx::SqlStr::from_static(sql)).await.unwrap_or_else(|e| panic!("SQLite: {sql}: {e}"));
         pg.prepare(sqlx::SqlStr::from_static(sql)).await.unwrap_or_else(|e| panic!("PostgreSQL: {sql}: {e}"));
+    }
+    for bulk in [audit::BULK, audit_index::BULK].concat() {
+        lite.prepare(sqlx::SqlStr::from_static(bulk.sqlite)).await.unwrap_or_else(|e| panic!("SQLite: {}: {e}", bulk.sqlite));
+        pg.prepare(sqlx::SqlStr::from_static(bulk.postgres)).await.unwrap_or_else(|e| panic!("PostgreSQL: {}: {e}", bulk.postgres));
     }
 }
 
@@ -145,22 +152,15 @@ fn data_opens_after_a_restart_and_not_under_another_key() {
         assert_eq!(seen.body["patient"]["name"], "Quillon Abernathy");
     });
     fs::remove_file(folder.path().join("keys/master.key")).expect("the key is gone");
-    run_on(folder.path(), &database, async |server| {
-        let seen = Browser::signed_in(server, "ana").await.get(&format!("/consultations/{consultation}")).await;
-        assert!(!seen.text.contains("Quillon"));
-        seen.refused(500, "INTEGRITY");
-    });
+    let runtime = tokio::runtime::Builder::new_multi_thread().enable_all().build().expect("runtime");
+    let refused = runtime.block_on(Application::build(config(folder.path(), &database), Parts::default()));
+    assert!(matches!(refused, Err(StartError::OtherKeys)), "nothing is served with the keys of another installation");
 }
 
 on_both_engines! {
     async fn after_its_key_is_destroyed_a_patients_data_opens_for_nobody(server) {
         let visit = Visit::new(server).await;
-        let destroy = "UPDATE subject_keys SET content_key = NULL";
-        if server.database.starts_with("sqlite:") {
-            sqlx::query(destroy).execute(&mut sqlx::SqliteConnection::connect(&server.database).await.expect("database")).await.expect("destroyed");
-        } else {
-            sqlx::query(destroy).execute(&mut sqlx::PgConnection::connect(&server.database).await.expect("database")).await.expect("destroyed");
-        }
+        server.tamper("UPDATE subject_keys SET content_key = NULL").await;
         let seen = visit.clinician.get(&visit.path("")).await.expect(200);
         assert!(seen.body["patient"].is_null() && !seen.text.contains("Quillon"));
         assert_eq!(visit.clinician.post("/patients/search", json!({"text": "quillon"})).await.expect(200).body["patients"].as_array().map(Vec::len), Some(0));

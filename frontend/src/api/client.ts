@@ -254,7 +254,7 @@ export const api = {
     post<T.LogReview>("/audit/reviews", { log_size: logSize, finding, note }),
   searchAudit: (search: T.AuditSearch, signal?: AbortSignal) => post<T.AuditPage>("/audit/search", search, signal),
   verifyAudit: () => post<T.AuditVerification>("/audit/verify"),
-  exportAudit: () => send("POST", "/audit/export").then((response) => response.blob()),
+  exportAudit: () => send("POST", "/audit/export", { disclose: false }).then((response) => response.blob()),
 
   // policies, retention, users
   policies: (signal?: AbortSignal) => get<T.Policies>("/policies", signal),

@@ -4,6 +4,7 @@ pub mod decisions;
 pub mod people;
 pub mod postgres;
 pub mod server;
+pub mod verifier;
 
 /// Makes a test of the same name for each engine out of an async function that takes a [`server::TestServer`].
 #[macro_export]

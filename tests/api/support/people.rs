@@ -26,6 +26,7 @@ pub struct Reply {
     pub headers: reqwest::header::HeaderMap,
     pub body: Value,
     pub text: String,
+    pub bytes: Vec<u8>,
 }
 
 impl Reply {
@@ -122,9 +123,10 @@ impl Browser {
 pub async fn send(request: RequestBuilder) -> Reply {
     let answer = request.send().await.expect("an answer");
     let (status, headers) = (answer.status(), answer.headers().clone());
-    let text = answer.text().await.expect("a body");
+    let bytes = answer.bytes().await.expect("a body").to_vec();
+    let text = String::from_utf8_lossy(&bytes).into_owned();
     let body = serde_json::from_str(&text).unwrap_or(Value::Null);
-    Reply { status, headers, body, text }
+    Reply { status, headers, body, text, bytes }
 }
 
 /// A signaling connection.

@@ -8,6 +8,7 @@ use bedside::domain::secret::Secret;
 use bedside::domain::time::{Clock, Timestamp};
 use bedside::services::Services;
 use bedside::startup::{Application, Parts, SystemClock};
+use sqlx::Connection;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use std::sync::atomic::{AtomicI64, Ordering};
@@ -45,6 +46,19 @@ pub struct TestServer {
     pub clock: Arc<MovableClock>,
     pub database: String,
     pub folder: PathBuf,
+}
+
+impl TestServer {
+    /// Changes the database as someone could who has it in hand: past its triggers, and without the server.
+    pub async fn tamper(&self, sql: &'static str) {
+        if self.database.starts_with("sqlite:") {
+            sqlx::raw_sql(sql).execute(&mut sqlx::SqliteConnection::connect(&self.database).await.expect("database")).await.expect(sql);
+        } else {
+            let mut connection = sqlx::PgConnection::connect(&self.database).await.expect("database");
+            sqlx::raw_sql("SET session_replication_role = replica").execute(&mut connection).await.expect("a superuser");
+            sqlx::raw_sql(sql).execute(&mut connection).await.expect(sql);
+        }
+    }
 }
 
 pub const PASSWORD: &str = "a long enough test password";

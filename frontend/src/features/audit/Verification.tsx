@@ -59,7 +59,7 @@ export function Verification(): JSX.Element {
     setResult(await api.verifyAudit());
   });
   const take = useAction(async () => {
-    const file = `bedside-audit-${new Date().toISOString().slice(0, 19).replace(/[:T]/g, "-")}.ndjson`;
+    const file = `bedside-audit-${new Date().toISOString().slice(0, 19).replace(/[:T]/g, "-")}.tar`;
     save(await api.exportAudit(), file);
     toast(t("audit.export.done", { file }));
   });
@@ -79,7 +79,7 @@ export function Verification(): JSX.Element {
       </Card>
       <Card title={t("audit.export.title")} intro={t("audit.export.intro")}>
         <div class="stack">
-          <pre class="command">bedside audit verify FILE</pre>
+          <pre class="command">bedside-verify FILE --key KEY</pre>
           <div>
             <Button icon="download" busy={take.busy} onClick={() => void take.run()}>
               {t("audit.export")}

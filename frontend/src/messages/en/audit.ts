@@ -43,7 +43,7 @@ export default {
   "audit.verify.checkpoint": "Signed checkpoint",
   "audit.export": "Export the log",
   "audit.export.title": "Take a copy with you",
-  "audit.export.intro": "One file with every entry and the signed checkpoint, one JSON object a line. It can be checked on any machine, without this server:",
+  "audit.export.intro": "One file with every entry, every proof and the signed checkpoints. It can be checked on any machine, without this server:",
   "audit.export.done": "The export was saved as {file}.",
 
   "audit.field.id": "Entry",

@@ -43,7 +43,7 @@ export default {
   "audit.verify.checkpoint": "Punto de control firmado",
   "audit.export": "Exportar el registro",
   "audit.export.title": "Llevarse una copia",
-  "audit.export.intro": "Un archivo con todas las entradas y el punto de control firmado, un objeto JSON por línea. Se puede comprobar en cualquier máquina, sin este servidor:",
+  "audit.export.intro": "Un archivo con todas las entradas, todas las pruebas y los puntos de control firmados. Se puede comprobar en cualquier máquina, sin este servidor:",
   "audit.export.done": "La exportación se guardó como {file}.",
 
   "audit.field.id": "Entrada",

@@ -1,0 +1,199 @@
+//! From an entry to one that can be committed: its server, its patient, and its personal values sealed.
+//!
+//! Everything personal in an entry belongs to one subject: the patient it is about, else the account that acted, else the visitors of its
+//! month. The entry has salted hashes; the values lie beside it under that subject's evidence key, and go with that key.
+
+use crate::crypto::disclosure::{digest, disclose, read};
+use crate::crypto::envelope::{SecretKey, open_value, seal_value};
+use crate::domain::audit::{Entry, NETWORK, Server};
+use crate::domain::id::{ConsultationId, EntryId, PatientId};
+use crate::services::Services;
+use crate::services::error::ServiceError;
+use crate::storage::audit::{NewEntry, SealedValues, StoredEntry};
+use crate::storage::database::{Tx, WriteTx};
+use crate::storage::subject_keys::{self, Evidence};
+use std::collections::HashMap;
+use std::sync::{Mutex, PoisonError};
+
+/// Subjects and consultations that are remembered.
+const REMEMBERED: usize = 4_096;
+
+/// What sealing needs again and again.
+#[derive(Default)]
+pub struct Known {
+    keys: Mutex<HashMap<String, SecretKey>>,
+    patients: Mutex<HashMap<ConsultationId, PatientId>>,
+}
+
+fn remember<K: std::hash::Hash + Eq, V>(map: &Mutex<HashMap<K, V>>, key: K, value: V) {
+    let mut map = map.lock().unwrap_or_else(PoisonError::into_inner);
+    if map.len() >= REMEMBERED {
+        map.clear();
+    }
+    map.insert(key, value);
+}
+
+impl Known {
+    /// Forgets a subject's key, which is about to be destroyed.
+    pub(crate) fn forget(&self, subject: &str) {
+        self.keys.lock().unwrap_or_else(PoisonError::into_inner).remove(subject);
+    }
+}
+
+/// Entries that are ready, and the keys that were made for them: to be remembered once they are committed.
+pub(crate) struct Ready {
+    pub(crate) entries: Vec<NewEntry>,
+    new_keys: Vec<(String, SecretKey)>,
+}
+
+impl Services {
+    /// Which server this is, for entries.
+    pub(crate) fn server(&self) -> Server {
+        Server::of(&self.settings.public_origin, &self.settings.node)
+    }
+
+    /// Makes entries ready to be committed in a transaction.
+    pub(crate) async fn ready(&self, tx: &mut WriteTx, entries: &[Entry]) -> Result<Ready, ServiceError> {
+        let mut ready = Ready { entries: Vec::with_capacity(entries.len()), new_keys: Vec::new() };
+        for entry in entries {
+            let mut entry = entry.clone();
+            entry.server = self.server();
+            if let Some(patient) = self.patient_of(tx.tx(), &entry).await? {
+                entry = entry.about("patient", patient);
+            }
+            let new = if entry.open.is_empty() { NewEntry::plain(entry) } else { self.seal(tx.tx(), entry, &mut ready.new_keys).await? };
+            ready.entries.push(new.ok_or_else(|| ServiceError::Internal("an entry holds a value that was not sealed".to_owned()))?);
+        }
+        Ok(ready)
+    }
+
+    /// Remembers the keys of entries that were committed.
+    pub(crate) fn committed(&self, ready: Ready) {
+        for (subject, key) in ready.new_keys {
+            remember(&self.known.keys, subject, key);
+        }
+    }
+
+    /// The patient of the consultation that an entry is about, unless it names a patient itself.
+    async fn patient_of(&self, tx: &mut Tx, entry: &Entry) -> Result<Option<PatientId>, ServiceError> {
+        let Some(consultation) = entry.entity("consultation").and_then(|id| id.parse::<ConsultationId>().ok()) else { return Ok(None) };
+        // a list of many is about no patient in particular
+        let many = entry.entities.iter().filter(|e| e.kind == "consultation").count() > 1;
+        if many || entry.entity("patient").is_some() {
+            return Ok(None);
+        }
+        let known = self.known.patients.lock().unwrap_or_else(PoisonError::into_inner).get(&consultation).copied();
+        if known.is_some() {
+            return Ok(known);
+        }
+        let patient = subject_keys::patient_of(tx, consultation).await?;
+        if let Some(patient) = patient {
+            remember(&self.known.patients, consultation, patient);
+        }
+        Ok(patient)
+    }
+
+    async fn seal(&self, tx: &mut Tx, mut entry: Entry, new_keys: &mut Vec<(String, SecretKey)>) -> Result<Option<NewEntry>, ServiceError> {
+        let subject = subject_of(&entry);
+        let Some(key) = self.evidence_key_of(tx, &subject, new_keys).await? else {
+            // the subject is gone: what would be personal is not written down any more
+            entry.open.clear();
+            return Ok(NewEntry::plain(entry));
+        };
+        let mut disclosures = Vec::new();
+        let mut network_term = None;
+        for value in std::mem::take(&mut entry.open) {
+            if value.name == NETWORK {
+                network_term = Some(self.network_term(&value.value)?);
+            }
+            let disclosure = disclose(value.name, &value.value, self.entropy.as_ref())?;
+            entry.personal.insert(value.name.to_owned(), digest(&disclosure));
+            disclosures.push(disclosure);
+        }
+        let sealed = seal_value(&key, disclosures.join("~").as_bytes(), context(entry.id).as_bytes(), self.entropy.as_ref())?;
+        Ok(NewEntry::sealed(entry, SealedValues { subject, disclosures: sealed, network_term }))
+    }
+
+    /// The blind term by which entries from a network address are found.
+    pub(crate) fn network_term(&self, address: &str) -> Result<String, ServiceError> {
+        Ok(self.keys.blind_index(&format!("network/{address}"))?)
+    }
+
+    /// A subject's evidence key, made if it never had one; `None` once it was destroyed.
+    async fn evidence_key_of(
+        &self,
+        tx: &mut Tx,
+        subject: &str,
+        new_keys: &mut Vec<(String, SecretKey)>,
+    ) -> Result<Option<SecretKey>, ServiceError> {
+        let copy = |key: &SecretKey| SecretKey::from_bytes(*key.as_bytes());
+        if let Some(key) = self.known.keys.lock().unwrap_or_else(PoisonError::into_inner).get(subject) {
+            return Ok(Some(copy(key)));
+        }
+        if subject_keys::evidence(tx, subject).await? == Evidence::Missing {
+            let (version, wrapped) = self.keys.new_evidence(subject)?;
+            subject_keys::insert_evidence(tx, subject, version, &wrapped).await?;
+        }
+        // whoever was first, if two made one at the same time
+        let Evidence::Wrapped(version, wrapped) = subject_keys::evidence(tx, subject).await? else { return Ok(None) };
+        let key = self.keys.evidence_key(subject, version, &wrapped)?;
+        new_keys.push((subject.to_owned(), copy(&key)));
+        Ok(Some(key))
+    }
+
+    /// The disclosures of entries, opened: by place in the list, name to value. Those whose key was destroyed are missing.
+    pub(crate) async fn disclosures(&self, tx: &mut Tx, stored: &[StoredEntry]) -> Result<Vec<Vec<String>>, ServiceError> {
+        let mut keys: HashMap<&str, Option<SecretKey>> = HashMap::new();
+        let mut all = Vec::with_capacity(stored.len());
+        for entry in stored {
+            let (Some(subject), Some(sealed)) = (entry.subject.as_deref(), entry.disclosures.as_deref()) else {
+                all.push(Vec::new());
+                continue;
+            };
+            if !keys.contains_key(subject) {
+                let key = match subject_keys::evidence(tx, subject).await? {
+                    Evidence::Wrapped(version, wrapped) => Some(self.keys.evidence_key(subject, version, &wrapped)?),
+                    Evidence::Missing | Evidence::Destroyed => None,
+                };
+                keys.insert(subject, key);
+            }
+            let open = match keys.get(subject) {
+                Some(Some(key)) => {
+                    let open = open_value(key, sealed, context(entry.id).as_bytes())?;
+                    let text = std::str::from_utf8(&open).map_err(|_| ServiceError::Integrity)?;
+                    text.split('~').map(str::to_owned).collect()
+                }
+                _ => Vec::new(),
+            };
+            all.push(open);
+        }
+        Ok(all)
+    }
+}
+
+/// Name and value of disclosures that belong to an entry. One that its digest is not of does not belong to it.
+pub(crate) fn personal_values(entry: &Entry, disclosures: &[String]) -> Result<Vec<(String, String)>, ServiceError> {
+    disclosures
+        .iter()
+        .map(|disclosure| {
+            let (name, value) = read(disclosure).ok_or(ServiceError::Integrity)?;
+            let fits = entry.personal.get(&name).is_some_and(|noted| *noted == digest(disclosure));
+            fits.then_some((name, value)).ok_or(ServiceError::Integrity)
+        })
+        .collect()
+}
+
+/// Under whose evidence key the personal values of an entry are.
+fn subject_of(entry: &Entry) -> String {
+    let patients = entry.entities.iter().filter(|e| e.kind == "patient").count();
+    match (entry.entity("patient"), &entry.agent.id) {
+        // a list of many belongs to who asked for it
+        (Some(patient), _) if patients == 1 => patient.to_owned(),
+        (_, Some(account)) if entry.agent.kind == "account" => format!("account/{account}"),
+        _ => format!("visitors/{}", entry.at.month()),
+    }
+}
+
+fn context(entry: EntryId) -> String {
+    format!("bedside/audit/{entry}")
+}

@@ -34,12 +34,13 @@ e2e: ## Browser tests alone, against a fresh server
 	cargo build --locked
 	npm --prefix frontend run e2e
 
-bench: ## Figures: gateway, transactions, sealing, policy decisions, start and idle memory
+bench: ## Figures: gateway, audit log, sealing, policy decisions, start and idle memory
 	@scripts/needs.sh test
 	npm --prefix frontend ci --no-audit --no-fund --loglevel=error
 	npm --prefix frontend run build
 	cargo build --locked --release
 	cargo bench --locked --bench services
+	BEDSIDE_TEST_FSYNC=on cargo bench --locked --bench audit
 	cargo bench --locked --bench gateway
 	scripts/bench-server.sh
 	BEDSIDE_BIN=$(CURDIR)/target/release/bedside node frontend/e2e/join-time.mjs

@@ -58,6 +58,8 @@ pub struct Config {
     pub database: String,
     /// Folder of sealed recordings.
     pub recordings: PathBuf,
+    /// Folder in which what protects people waits while the log cannot be written; best on another disk than the database.
+    pub spool: PathBuf,
     /// Folder of the key file.
     pub keys: PathBuf,
     /// Folder of policy files; without it the ones the program was built with.
@@ -109,6 +111,7 @@ impl Default for Config {
             media_advertise: Vec::new(),
             database: "sqlite:data/bedside.db".to_owned(),
             recordings: PathBuf::from("data/recordings"),
+            spool: PathBuf::from("data/spool"),
             keys: PathBuf::from("data/keys"),
             policies: None,
             passwords: PasswordConfig::default(),
@@ -140,6 +143,7 @@ impl Config {
             media_listen: SocketAddr::from((Ipv4Addr::LOCALHOST, 8081)),
             database: format!("sqlite:{}", folder.join("demo/bedside.db").display()),
             recordings: folder.join("demo/recordings"),
+            spool: folder.join("demo/spool"),
             keys: folder.join("demo-keys"),
             demo: true,
             ..Self::default()

@@ -25,6 +25,7 @@ use crate::services::policies::{bring_into_force, follow_accepted};
 use crate::services::sequencer::Sequencer;
 use crate::services::sign_in::Activity;
 use crate::services::sign_in_sessions::watch_ended_sessions;
+use crate::services::spool::{LastKnown, Spool, write_down_when_possible};
 use crate::services::throttle::Throttle;
 use crate::services::{Services, Settings};
 use crate::storage::audit;
@@ -175,6 +176,8 @@ pub async fn open_services(config: &Config, public_origin: String, parts: Parts)
     // half of the cores: whoever is signed in must not wait for those who try passwords
     let parallel = std::thread::available_parallelism().map_or(1, |cores| (cores.get() / 2).max(1));
     let cost = parts.password_cost.unwrap_or(Cost { memory_kib: config.passwords.memory_kib, passes: config.passwords.passes });
+    let spool = Spool::open(&config.spool, keys.spool_key()?)
+        .map_err(|error| StartError::Io { what: config.spool.display().to_string(), error })?;
     let peppers = Peppers::new(keys.peppers(config.passwords.pepper_version)?);
     let passkeys = match Passkeys::new(&public_origin, &config.clinic_name) {
         Ok(passkeys) => Some(passkeys),
@@ -192,6 +195,8 @@ pub async fn open_services(config: &Config, public_origin: String, parts: Parts)
         files: RecordingFiles::new(&config.recordings),
         activity: Activity::new(parts.clock.now()),
         known: Known::default(),
+        spool: Arc::new(spool),
+        last_known: LastKnown::default(),
         clock: parts.clock,
         throttle: Throttle::default(),
         policy: RwLock::new(policy),
@@ -266,6 +271,7 @@ impl Application {
         recover_unfinished(&services).await;
         watch_ended_sessions(&services);
         follow_accepted(&services, FOLLOW_POLICIES);
+        write_down_when_possible(&services);
         let gateway = Arc::new(Gateway::start(Arc::clone(&services), media, events));
         let state = State { services: Arc::clone(&services), gateway: Arc::clone(&gateway) };
         let server = serve(state, listener, config.workers).map_err(|error| StartError::Io { what: "serving".to_owned(), error })?;

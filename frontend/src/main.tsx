@@ -2,6 +2,7 @@
 import { render } from "preact";
 import { App } from "./app";
 import { loadConfig } from "./state/config";
+import { bearWitness } from "./state/witness";
 import "./state/theme";
 import "./styles/tokens.css";
 import "./styles/base.css";
@@ -13,4 +14,5 @@ const root = document.getElementById("app");
 if (root) {
   void loadConfig();
   render(<App />, root);
+  void bearWitness();
 }

@@ -39,6 +39,14 @@ CREATE TABLE audit_lease (
     expires_at INTEGER NOT NULL
 ) STRICT;
 
+-- Requests that carried a key of their own and were done: repeating one does nothing.
+CREATE TABLE audit_requests (
+    key_hash TEXT NOT NULL PRIMARY KEY,
+    entry_id TEXT NOT NULL,
+    at       INTEGER NOT NULL
+) STRICT;
+CREATE INDEX audit_requests_by_time ON audit_requests (at);
+
 -- What entries are found by; follows from them and can be made anew. Names (people, things, events, networks) have a number each.
 CREATE TABLE audit_names (
     id   INTEGER NOT NULL PRIMARY KEY,

@@ -19,6 +19,9 @@ pub struct Settings {
     /// Folder of sealed recordings.
     #[arg(long, env = "BEDSIDE_RECORDINGS")]
     recordings: Option<PathBuf>,
+    /// Folder in which what protects people waits while the log cannot be written.
+    #[arg(long, env = "BEDSIDE_SPOOL")]
+    spool: Option<PathBuf>,
     /// Folder of the key file.
     #[arg(long, env = "BEDSIDE_KEYS")]
     keys: Option<PathBuf>,
@@ -37,6 +40,7 @@ impl Settings {
         config.public_origin = self.public_origin.or(config.public_origin);
         config.database = self.database.unwrap_or(config.database);
         config.recordings = self.recordings.unwrap_or(config.recordings);
+        config.spool = self.spool.unwrap_or(config.spool);
         config.keys = self.keys.unwrap_or(config.keys);
         config.policies = self.policies.or(config.policies);
         config.check().map_err(|e| e.to_string())?;

@@ -221,6 +221,14 @@ impl KeyRing {
         self.derive(1, "staff")
     }
 
+    /// The key that seals protective acts while they wait for the log.
+    ///
+    /// # Errors
+    /// See [`KeyError`].
+    pub fn spool_key(&self) -> Result<SecretKey, KeyError> {
+        self.derive(1, "spool")
+    }
+
     /// A demo password: derived, stable across restarts, stored nowhere.
     ///
     /// # Errors

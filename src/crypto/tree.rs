@@ -5,9 +5,7 @@
 use crate::crypto::signing::TreeHead;
 use std::collections::{BTreeSet, HashMap};
 use std::sync::Mutex;
-use tlog_tiles::{
-    Error, Hash, HashReader, Tile, check_record, check_tree, prove_record, prove_tree, record_hash, tree_hash,
-};
+use tlog_tiles::{Error, Hash, HashReader, Tile, check_record, check_tree, prove_record, prove_tree, record_hash, tree_hash};
 
 /// Hashes in one tile are two to the power of this (C2SP tlog-tiles).
 const HEIGHT: u8 = 8;
@@ -34,6 +32,9 @@ pub struct IncompleteTree;
 /// Where a tile stands: level and index within the level.
 pub type TilePlace = (u8, u64);
 
+/// Tiles by their place: their hashes, one after the other.
+pub type Tiles = HashMap<TilePlace, Vec<u8>>;
+
 /// The tile in which a stored hash is found, and how many hashes of it are needed.
 fn tile_of(index: u64) -> Tile {
     Tile::from_index(HEIGHT, index)
@@ -49,7 +50,7 @@ pub fn tiles_of(indexes: &[u64]) -> BTreeSet<TilePlace> {
 ///
 /// # Errors
 /// [`IncompleteTree`] if one is missing.
-pub fn hashes_from(indexes: &[u64], tiles: &HashMap<TilePlace, Vec<u8>>) -> Result<Hashes, IncompleteTree> {
+pub fn hashes_from(indexes: &[u64], tiles: &Tiles) -> Result<Hashes, IncompleteTree> {
     let mut hashes = Hashes::default();
     for index in indexes {
         let tile = tile_of(*index);
@@ -73,15 +74,18 @@ impl Edge {
     /// The tiles needed to let a tree of this size grow.
     #[must_use]
     pub fn needs(size: u64) -> Vec<TilePlace> {
-        (0_u8..).map(|level| (level, size >> (u32::from(HEIGHT) * u32::from(level)))).take_while(|(_, n)| *n > 0)
-            .filter(|(_, n)| n % TILE_WIDTH > 0).map(|(level, n)| (level, n / TILE_WIDTH)).collect()
+        (0..64 / HEIGHT)
+            .map(|level| (level, size >> (u32::from(HEIGHT) * u32::from(level))))
+            .filter(|(_, count)| count % TILE_WIDTH > 0)
+            .map(|(level, count)| (level, count / TILE_WIDTH))
+            .collect()
     }
 
     /// From a size and the tiles at [`Edge::needs`].
     ///
     /// # Errors
     /// [`IncompleteTree`] if one is missing or too short.
-    pub fn new(size: u64, tiles: &HashMap<TilePlace, Vec<u8>>) -> Result<Self, IncompleteTree> {
+    pub fn new(size: u64, tiles: &Tiles) -> Result<Self, IncompleteTree> {
         let mut edge = Self { size, tiles: Vec::new() };
         for level in 0_u8.. {
             let count = size >> (u32::from(HEIGHT) * u32::from(level));
@@ -89,7 +93,11 @@ impl Edge {
                 break;
             }
             let width = usize::try_from(count % TILE_WIDTH).map_err(|_| IncompleteTree)? * HASH_LENGTH;
-            let tile = if width == 0 { &[] } else { tiles.get(&(level, count / TILE_WIDTH)).and_then(|t| t.get(..width)).ok_or(IncompleteTree)? };
+            let tile = if width == 0 {
+                &[]
+            } else {
+                tiles.get(&(level, count / TILE_WIDTH)).and_then(|t| t.get(..width)).ok_or(IncompleteTree)?
+            };
             edge.tiles.push(tile.to_vec());
         }
         Ok(edge)
@@ -102,8 +110,8 @@ impl Edge {
     }
 
     /// Appends leaves; gives every tile that is new or has grown, with all of its hashes.
-    pub fn append(&mut self, leaves: impl IntoIterator<Item = [u8; 32]>) -> HashMap<TilePlace, Vec<u8>> {
-        let mut grown: HashMap<TilePlace, Vec<u8>> = HashMap::new();
+    pub fn append(&mut self, leaves: impl IntoIterator<Item = [u8; 32]>) -> Tiles {
+        let mut grown: Tiles = HashMap::new();
         let mut touched = BTreeSet::new();
         for leaf in leaves {
             let mut hash = leaf;
@@ -276,7 +284,8 @@ mod tests {
         let mut other = MemoryBackedTree::<sha2::Sha256, Vec<u8>>::new();
         let mut heads = vec![TreeHead { size: 0, root: [0; 32] }];
         let count = 66_000_u64;
-        let checked = |n: u64| n <= 40 || n % 251 == 0 || (250..=260).contains(&(n % 256)) && n < 1_500 || (65_530..65_545).contains(&n);
+        let checked =
+            |n: u64| n <= 40 || n.is_multiple_of(251) || (250..=260).contains(&(n % 256)) && n < 1_500 || (65_530..65_545).contains(&n);
         for n in 0..count {
             let leaf = n.to_be_bytes().to_vec();
             stored.extend(tree.append([leaf_hash(&leaf)]));

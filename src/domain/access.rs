@@ -4,7 +4,7 @@
 use crate::domain::id::{AccountId, ConsultationId, EmergencyAccessId, ParticipantId, RecordingId, RequestId, SignInSessionId};
 use crate::domain::participant::Role;
 use crate::domain::time::Timestamp;
-use serde::Serialize;
+use serde::{Deserialize, Serialize};
 use std::marker::PhantomData;
 use std::time::Duration;
 
@@ -12,7 +12,7 @@ use std::time::Duration;
 pub const FRESH_FOR: Duration = Duration::from_mins(10);
 
 /// The role of a staff account.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Serialize)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case")]
 pub enum AccountRole {
     /// Holds consultations.
@@ -78,7 +78,8 @@ impl Assurance {
 }
 
 /// Who acts.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
 pub enum Actor {
     /// Someone who has not shown who they are.
     Anonymous,
@@ -107,7 +108,7 @@ pub enum Actor {
 }
 
 /// Who acts, from where, in which request: what every audit entry says of its agent.
-#[derive(Debug, Clone, PartialEq, Eq)]
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Caller {
     /// Who.
     pub actor: Actor,

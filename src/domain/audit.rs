@@ -154,6 +154,8 @@ events! {
     SignedOut = "sign_in.ended", E, false;
     /// A sign-in session was ended from another one of its owner.
     SignInSessionEnded = "sign_in.session_ended", E, false;
+    /// A protective act that had taken effect without the log could not be written down as itself any more.
+    ProtectiveActSettled = "protective.settled", E, false;
     /// The policies said no.
     AccessDenied = "access.denied", E, false;
     /// Patients were looked for.
@@ -248,6 +250,8 @@ events! {
     AuditSearched = "audit.searched", R, true;
     /// An entry was read with its proof and its personal values.
     AuditEntryRead = "audit.entry_read", R, false;
+    /// A browser was shown a log that contradicts the one it saw before.
+    AuditContradicted = "audit.contradicted", E, true;
     /// The audit log was verified.
     AuditVerified = "audit.verified", R, false;
     /// An auditor signed off a review of the log.

@@ -4,6 +4,7 @@
 
 mod recordings;
 
+use crate::domain::access::Caller;
 use crate::domain::consent::ConsentedRoom;
 use crate::domain::id::{ConsultationId, ParticipantId, RecordingId};
 use crate::domain::participant::{Capabilities, Capability, Place};
@@ -18,6 +19,7 @@ use crate::services::Services;
 use crate::services::events::{ConsultationEvent, Happened};
 use crate::services::participants::Admission;
 use crate::services::recordings::RecordingGrant;
+use crate::services::spool::Act;
 use std::collections::HashMap;
 use std::pin::Pin;
 use std::sync::{Arc, PoisonError, RwLock};
@@ -27,8 +29,8 @@ use tokio::task::{JoinHandle, JoinSet};
 
 /// How often rooms are told that time has passed.
 const TICK: Duration = Duration::from_secs(1);
-/// How often a seal is tried, each time after twice the wait; what is not sealed then is at the next start.
-const SEAL_ATTEMPTS: u32 = 8;
+/// A seal is tried again, each time after twice the wait, up to this long.
+const LONGEST_WAIT: Duration = Duration::from_secs(5);
 /// How long a stop of the server waits for a part that is being closed.
 const FAREWELL: Duration = Duration::from_secs(5);
 
@@ -430,7 +432,8 @@ impl Conductor {
                 Action::Gone(who) => {
                     let services = Arc::clone(&self.services);
                     self.in_order(async move {
-                        if let Err(error) = services.gone(who).await {
+                        let act = Act::Leave { consultation, participant: who };
+                        if let Err(error) = services.protect(&Caller::system(), act, Box::pin(services.gone(who))).await {
                             tracing::error!(%error, "a departure could not be written down");
                         }
                     });

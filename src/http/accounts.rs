@@ -5,8 +5,10 @@ use crate::domain::id::{AccountId, AccountLinkId};
 use crate::domain::secret::Secret;
 use crate::domain::time::Timestamp;
 use crate::http::problem::{Problem, ProblemBody};
+use crate::http::protective::pending;
 use crate::http::{Answer, State, caller};
 use crate::services::accounts::Overview;
+use crate::services::spool::{Act, Protected};
 use actix_web::{HttpRequest, HttpResponse, web};
 use serde::{Deserialize, Serialize};
 use utoipa::ToSchema;
@@ -196,8 +198,11 @@ pub async fn change(request: HttpRequest, state: web::Data<State>, id: web::Path
 pub async fn suspend(request: HttpRequest, state: web::Data<State>, id: web::Path<AccountId>) -> Answer {
     let (caller, _) = caller::staff(&request, &state).await?;
     let (permit, account) = state.services.permit_account::<SuspendAccount>(&caller, *id).await?;
-    state.services.suspend_account(&permit, &account).await?;
-    Ok(HttpResponse::NoContent().finish())
+    let written = Box::pin(state.services.suspend_account(&permit, &account));
+    Ok(match state.services.protect(&caller, Act::Suspend { account: *id }, written).await? {
+        Protected::Done(_) => HttpResponse::NoContent().finish(),
+        Protected::Pending => pending(),
+    })
 }
 
 /// Let a suspended account act again.

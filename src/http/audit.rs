@@ -28,6 +28,7 @@ pub fn routes(config: &mut web::ServiceConfig) {
         .service(web::resource("/audit/entries/{index}").route(web::get().to(entry)))
         .service(web::resource("/audit/checkpoint").route(web::get().to(checkpoint)))
         .service(web::resource("/audit/growth").route(web::get().to(growth)))
+        .service(web::resource("/audit/contradictions").route(web::post().to(contradiction)))
         .service(web::resource("/audit/tile/{level}/{place:.*}").route(web::get().to(tile)));
 }
 
@@ -265,7 +266,7 @@ pub async fn checkpoint(state: web::Data<State>) -> Answer {
 #[derive(Deserialize, utoipa::IntoParams)]
 pub struct Since {
     /// Size of a checkpoint that was seen before.
-    from: u64,
+    from: Option<u64>,
 }
 
 /// What shows that the log only grew.
@@ -288,6 +289,23 @@ pub async fn growth(state: web::Data<State>, since: web::Query<Since>) -> Answer
         checkpoint: grown.checkpoint.note,
         verifier_key: state.services.verifier_key().to_owned(),
     }))
+}
+
+/// What contradicts what was seen before.
+#[derive(Deserialize, ToSchema)]
+#[serde(deny_unknown_fields)]
+pub struct ContradictionSeen {
+    /// `another_key`, `shorter`, `not_grown` or `bad_signature`.
+    kind: String,
+    /// The checkpoint that was seen before.
+    seen: String,
+}
+
+/// Report that the log shown contradicts the one that was seen before. Anyone may, because every browser is a witness.
+#[utoipa::path(post, path = "/api/v1/audit/contradictions", tag = "Audit", request_body = ContradictionSeen, responses((status = 204), (status = 422, body = ProblemBody), (status = 429, body = ProblemBody)))]
+pub async fn contradiction(request: HttpRequest, state: web::Data<State>, body: web::Json<ContradictionSeen>) -> Answer {
+    state.services.report_contradiction(&caller::anonymous(&request), &body.kind, &body.seen).await?;
+    Ok(HttpResponse::NoContent().finish())
 }
 
 /// A tile of hashes (C2SP tlog-tiles). Entries are not to be had here.

@@ -75,7 +75,7 @@ pub async fn anyone(request: &HttpRequest, state: &State, consultation: Consulta
             Err(problem) => refusal = problem,
         }
     }
-    if let Some(actor) = participant(request, state, consultation).await {
+    if let Some(actor) = participant(request, state, consultation).await? {
         return Ok(acting(request, actor));
     }
     // a place in another consultation: the operation will refuse it, on the record
@@ -86,9 +86,16 @@ pub async fn anyone(request: &HttpRequest, state: &State, consultation: Consulta
 }
 
 /// The participant this browser is in a consultation, if it is one.
-pub async fn participant(request: &HttpRequest, state: &State, consultation: ConsultationId) -> Option<Actor> {
-    let secret = cookie(request, state, &format!("{PARTICIPANT}{consultation}"))?;
-    state.services.participant_of(&secret).await.ok()
+///
+/// # Errors
+/// If the database cannot say it.
+pub async fn participant(request: &HttpRequest, state: &State, consultation: ConsultationId) -> Result<Option<Actor>, Problem> {
+    let Some(secret) = cookie(request, state, &format!("{PARTICIPANT}{consultation}")) else { return Ok(None) };
+    match state.services.participant_of(&secret).await {
+        Ok(actor) => Ok(Some(actor)),
+        Err(unavailable @ ServiceError::AuditUnavailable { .. }) => Err(unavailable.into()),
+        Err(_) => Ok(None),
+    }
 }
 
 /// Everyone this browser may act as: for the signaling connection, whose ticket says who of them it is.
@@ -165,6 +172,17 @@ fn name(state: &State, name: &str) -> String {
 
 fn cookie(request: &HttpRequest, state: &State, plain: &str) -> Option<Secret> {
     request.cookie(&name(state, plain)).map(|cookie| Secret::new(cookie.value().to_owned()))
+}
+
+/// Who a request came from when the database could last say it: for acts that protect someone, while it cannot.
+#[must_use]
+pub fn last_known(request: &HttpRequest, state: &State, consultation: Option<ConsultationId>) -> Option<Caller> {
+    let staff = cookie(request, state, STAFF);
+    let participant = consultation.and_then(|id| cookie(request, state, &format!("{PARTICIPANT}{id}")));
+    let only_participant = request.headers().get(AS).is_some_and(|value| value == "participant");
+    let actor =
+        staff.filter(|_| !only_participant).into_iter().chain(participant).find_map(|secret| state.services.last_known_actor(&secret))?;
+    Some(acting(request, actor))
 }
 
 fn acting(request: &HttpRequest, actor: Actor) -> Caller {

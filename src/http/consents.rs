@@ -7,9 +7,11 @@ use crate::domain::participant::{Place, Role};
 use crate::domain::recording::AfterWithdrawal;
 use crate::domain::time::Timestamp;
 use crate::http::problem::{Problem, ProblemBody};
+use crate::http::protective::{PendingView, asking, pending};
 use crate::http::{Answer, State, caller};
 use crate::policy::catalogue::ConsentText;
 use crate::services::consents::{About, OpenConsent, Presented, Recorded, Wanted};
+use crate::services::spool::{Act, Protected};
 use actix_web::{HttpRequest, HttpResponse, web};
 use serde::{Deserialize, Serialize};
 use utoipa::ToSchema;
@@ -281,26 +283,41 @@ pub async fn own(request: HttpRequest, state: web::Data<State>, id: web::Path<Co
 }
 
 /// Decide, with a statement signed in this browser.
-#[utoipa::path(post, path = "/api/v1/consultations/{id}/consents", tag = "Consent", params(("id" = String, Path)), request_body = NewDecision, responses((status = 201, body = RecordedView), (status = 403, body = ProblemBody), (status = 409, body = ProblemBody), (status = 422, body = ProblemBody)))]
+#[utoipa::path(post, path = "/api/v1/consultations/{id}/consents", tag = "Consent", params(("id" = String, Path)), request_body = NewDecision, responses((status = 201, body = RecordedView), (status = 202, body = PendingView), (status = 403, body = ProblemBody), (status = 409, body = ProblemBody), (status = 422, body = ProblemBody)))]
 pub async fn decide(request: HttpRequest, state: web::Data<State>, id: web::Path<ConsultationId>, body: web::Json<NewDecision>) -> Answer {
-    let caller = caller::anyone(&request, &state, *id).await?;
-    let (permit, consultation) = state.services.permit_consultation::<DecideConsent>(&caller, *id).await?;
-    let recorded = state.services.decide(&permit, &consultation, body.into_inner().into(), Method::InPage).await?;
-    Ok(HttpResponse::Created().json(RecordedView::from(recorded)))
+    let presented: Presented = body.into_inner().into();
+    let asking = asking(&request, &state, Some(*id)).await?;
+    let own = asking.participant(&state, *id);
+    let act = Act::signed_withdrawal(&presented).filter(|act| own.is_some_and(|own| act.is_by(*id, own)));
+    let written = Box::pin(async {
+        let (permit, consultation) = state.services.permit_consultation::<DecideConsent>(&asking.caller, *id).await?;
+        state.services.decide(&permit, &consultation, presented, Method::InPage).await
+    });
+    Ok(match asking.protect(&state, act, written).await? {
+        Protected::Done(recorded) => HttpResponse::Created().json(RecordedView::from(recorded)),
+        Protected::Pending => pending(),
+    })
 }
 
 /// Withdraw, signed or not; a recording stops at once.
-#[utoipa::path(post, path = "/api/v1/consultations/{id}/consents/withdraw", tag = "Consent", params(("id" = String, Path)), request_body = NewWithdrawal, responses((status = 201, body = RecordedView), (status = 403, body = ProblemBody), (status = 409, body = ProblemBody)))]
+#[utoipa::path(post, path = "/api/v1/consultations/{id}/consents/withdraw", tag = "Consent", params(("id" = String, Path)), request_body = NewWithdrawal, responses((status = 201, body = RecordedView), (status = 202, body = PendingView), (status = 403, body = ProblemBody), (status = 409, body = ProblemBody)))]
 pub async fn withdraw(
     request: HttpRequest,
     state: web::Data<State>,
     id: web::Path<ConsultationId>,
     body: web::Json<NewWithdrawal>,
 ) -> Answer {
-    let caller = caller::anyone(&request, &state, *id).await?;
-    let (permit, consultation) = state.services.permit_consultation::<DecideConsent>(&caller, *id).await?;
-    let recorded = state.services.withdraw(&permit, &consultation, body.into_inner().about()?, Method::InPage).await?;
-    Ok(HttpResponse::Created().json(RecordedView::from(recorded)))
+    let asking = asking(&request, &state, Some(*id)).await?;
+    let about = body.into_inner().about()?;
+    let act = asking.participant(&state, *id).map(|participant| Act::withdrawal(*id, participant, &about));
+    let written = Box::pin(async {
+        let (permit, consultation) = state.services.permit_consultation::<DecideConsent>(&asking.caller, *id).await?;
+        state.services.withdraw(&permit, &consultation, about, Method::InPage).await
+    });
+    Ok(match asking.protect(&state, act, written).await? {
+        Protected::Done(recorded) => HttpResponse::Created().json(RecordedView::from(recorded)),
+        Protected::Pending => pending(),
+    })
 }
 
 /// Ask someone again who declined a recording.

@@ -1,14 +1,16 @@
 //! Around every request: its id, the origin and content-type rules, the security headers, and the body of refusals.
 
+use crate::crypto::digest::{hex, sha256};
 use crate::domain::id::RequestId;
 use crate::http::State;
 use crate::http::problem::Problem;
 use crate::http::sign_in::BACK_CHANNEL;
+use crate::services::entries::once;
+use crate::storage::database::counting_commits;
 use actix_web::body::{BoxBody, MessageBody};
 use actix_web::dev::{ServiceRequest, ServiceResponse};
 use actix_web::http::header::{self, HeaderName, HeaderValue};
 use actix_web::http::{Method, StatusCode};
-use crate::storage::database::counting_commits;
 use actix_web::middleware::Next;
 use actix_web::{Error, HttpMessage, HttpResponse, ResponseError, web};
 
@@ -43,8 +45,13 @@ pub async fn guard(request: ServiceRequest, next: Next<impl MessageBody + 'stati
     }
     let api = request.path().starts_with("/api/");
     let origin = &state.services.settings.public_origin;
-    let mut answer = match check(&request, origin, api) {
-        Ok(None) => match counting_commits(next.call(request)).await {
+    let (checked, key) = match (check(&request, origin, api), request_key(&request)) {
+        (Ok(None), Ok(key)) => (Ok(None), key),
+        (Ok(None), Err(problem)) => (Err(problem), None),
+        (other, _) => (other, None),
+    };
+    let mut answer = match checked {
+        Ok(None) => match counting_commits(once(key, next.call(request))).await {
             Ok(answer) => answer.map_into_boxed_body(),
             Err(error) => return Err(error),
         },
@@ -63,6 +70,18 @@ pub async fn guard(request: ServiceRequest, next: Next<impl MessageBody + 'stati
         head.headers_mut().insert(header::CONTENT_TYPE, HeaderValue::from_static("application/problem+json"));
         BoxBody::new(body)
     }))
+}
+
+/// The `Idempotency-Key` of a request, hashed with what it asks for and who asks, so that it serves this request alone.
+fn request_key(request: &ServiceRequest) -> Result<Option<String>, Problem> {
+    let Some(key) = request.headers().get("idempotency-key") else { return Ok(None) };
+    if key.is_empty() || key.len() > 255 {
+        return Err(Problem::malformed("An Idempotency-Key has 1 to 255 characters."));
+    }
+    let cookies = request.headers().get(header::COOKIE).map(HeaderValue::as_bytes).unwrap_or_default();
+    let parts: [&[u8]; 4] = [request.method().as_str().as_bytes(), request.path().as_bytes(), cookies, key.as_bytes()];
+    let hashed: Vec<u8> = parts.iter().flat_map(|part| sha256(&[part])).collect();
+    Ok(Some(hex(&sha256(&[&hashed]))))
 }
 
 /// Refuses what another site sent and what is not JSON; sends browsers that came under another name to the right one.

@@ -7,8 +7,10 @@ use crate::domain::participant::{Capability, Role};
 use crate::domain::secret::Secret;
 use crate::domain::time::Timestamp;
 use crate::http::problem::ProblemBody;
+use crate::http::protective::pending;
 use crate::http::{Answer, State, caller};
 use crate::services::invitations::{Inviting, OpenInvitation, Redeemed};
+use crate::services::spool::{Act, Protected};
 use actix_web::{HttpRequest, HttpResponse, web};
 use serde::{Deserialize, Serialize};
 use utoipa::ToSchema;
@@ -198,14 +200,17 @@ pub async fn cancel(request: HttpRequest, state: web::Data<State>, id: web::Path
     let (caller, _) = caller::staff(&request, &state).await?;
     let of = state.services.consultation_of_invitation(*id).await?;
     let (permit, consultation) = state.services.permit_consultation::<ManageInvitations>(&caller, of).await?;
-    let taken = state.services.cancel_invitation(&permit, &consultation, *id).await?;
-    Ok(HttpResponse::Ok().json(view(&state, taken)))
+    let written = Box::pin(state.services.cancel_invitation(&permit, &consultation, *id));
+    Ok(match state.services.protect(&caller, Act::CancelInvitation { consultation: of, invitation: *id }, written).await? {
+        Protected::Done(taken) => HttpResponse::Ok().json(view(&state, taken)),
+        Protected::Pending => pending(),
+    })
 }
 
 /// Who this browser is in the consultation of an invitation, if anyone.
 async fn bound(request: &HttpRequest, state: &State, id: InvitationId) -> Option<crate::domain::access::Actor> {
     let consultation = state.services.consultation_of_invitation(id).await.ok()?;
-    caller::participant(request, state, consultation).await
+    caller::participant(request, state, consultation).await.ok().flatten()
 }
 
 /// What a link opens. Changes nothing, however often it is asked.

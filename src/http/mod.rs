@@ -20,6 +20,7 @@ pub mod patients;
 pub mod playback;
 pub mod policies;
 pub mod problem;
+pub mod protective;
 pub mod receipts;
 pub mod recordings;
 pub mod retention;

@@ -5,9 +5,11 @@ use crate::domain::id::{PasskeyId, SignInSessionId};
 use crate::domain::secret::Secret;
 use crate::domain::time::Timestamp;
 use crate::http::problem::{Problem, ProblemBody};
+use crate::http::protective::{PendingView, pending};
 use crate::http::sign_in::PasskeyOptions;
 use crate::http::{Answer, State, caller};
 use crate::services::sign_in::SignedIn;
+use crate::services::spool::{Act, Protected};
 use actix_web::{HttpRequest, HttpResponse, web};
 use serde::{Deserialize, Serialize};
 use serde_json::Value;
@@ -253,11 +255,14 @@ pub async fn sessions(request: HttpRequest, state: web::Data<State>) -> Answer {
 }
 
 /// End one of one's own sign-in sessions.
-#[utoipa::path(post, path = "/api/v1/me/sign-in-sessions/{id}/end", tag = "Own sign-in", params(("id" = String, Path)), responses((status = 204), (status = 401, body = ProblemBody), (status = 404, body = ProblemBody)))]
+#[utoipa::path(post, path = "/api/v1/me/sign-in-sessions/{id}/end", tag = "Own sign-in", params(("id" = String, Path)), responses((status = 202, body = PendingView), (status = 204), (status = 401, body = ProblemBody), (status = 404, body = ProblemBody)))]
 pub async fn end_session(request: HttpRequest, state: web::Data<State>, id: web::Path<SignInSessionId>) -> Answer {
     let (permit, who) = reads(&request, &state).await?;
-    state.services.end_own_sessions(&permit, &who, Some(*id)).await?;
-    Ok(HttpResponse::NoContent().finish())
+    let written = Box::pin(state.services.end_own_sessions(&permit, &who, Some(*id)));
+    Ok(match state.services.protect(permit.caller(), Act::EndSession { session: *id }, written).await? {
+        Protected::Done(_) => HttpResponse::NoContent().finish(),
+        Protected::Pending => pending(),
+    })
 }
 
 /// End all of one's sign-in sessions but this one.

@@ -5,8 +5,10 @@ use crate::domain::id::{ConsultationId, ParticipantId};
 use crate::domain::participant::{Capability, Place, Role};
 use crate::domain::time::Timestamp;
 use crate::http::problem::ProblemBody;
+use crate::http::protective::{PendingView, asking, pending};
 use crate::http::{Answer, State, caller};
 use crate::services::participants::{OpenParticipant, Verdict};
+use crate::services::spool::{Act, Protected};
 use actix_web::{HttpRequest, HttpResponse, web};
 use serde::{Deserialize, Serialize};
 use utoipa::ToSchema;
@@ -146,10 +148,20 @@ pub async fn ticket(request: HttpRequest, state: web::Data<State>, id: web::Path
 }
 
 async fn decide(request: &HttpRequest, state: &State, (id, who): (ConsultationId, ParticipantId), verdict: Verdict) -> Answer {
-    let caller = caller::anyone(request, state, id).await?;
-    let (permit, consultation) = state.services.permit_consultation::<ManageParticipants>(&caller, id).await?;
-    state.services.decide_about(&permit, &consultation, who, verdict).await?;
-    Ok(HttpResponse::NoContent().finish())
+    let asking = asking(request, state, Some(id)).await?;
+    let act = match verdict {
+        Verdict::Admit => None,
+        Verdict::TurnAway => Some(Act::PutOut { consultation: id, participant: who, turned_away: true }),
+        Verdict::Remove => Some(Act::PutOut { consultation: id, participant: who, turned_away: false }),
+    };
+    let written = Box::pin(async {
+        let (permit, consultation) = state.services.permit_consultation::<ManageParticipants>(&asking.caller, id).await?;
+        state.services.decide_about(&permit, &consultation, who, verdict).await
+    });
+    Ok(match asking.protect(state, act, written).await? {
+        Protected::Done(()) => HttpResponse::NoContent().finish(),
+        Protected::Pending => pending(),
+    })
 }
 
 /// Let someone in from the lobby.
@@ -159,22 +171,28 @@ pub async fn admit(request: HttpRequest, state: web::Data<State>, path: web::Pat
 }
 
 /// Do not let someone in.
-#[utoipa::path(post, path = "/api/v1/consultations/{id}/participants/{participant}/turn-away", tag = "Participants", params(("id" = String, Path), ("participant" = String, Path)), responses((status = 204), (status = 409, body = ProblemBody)))]
+#[utoipa::path(post, path = "/api/v1/consultations/{id}/participants/{participant}/turn-away", tag = "Participants", params(("id" = String, Path), ("participant" = String, Path)), responses((status = 202, body = PendingView), (status = 204), (status = 409, body = ProblemBody)))]
 pub async fn turn_away(request: HttpRequest, state: web::Data<State>, path: web::Path<(ConsultationId, ParticipantId)>) -> Answer {
     decide(&request, &state, *path, Verdict::TurnAway).await
 }
 
 /// Take someone out of the call.
-#[utoipa::path(post, path = "/api/v1/consultations/{id}/participants/{participant}/remove", tag = "Participants", params(("id" = String, Path), ("participant" = String, Path)), responses((status = 204), (status = 409, body = ProblemBody)))]
+#[utoipa::path(post, path = "/api/v1/consultations/{id}/participants/{participant}/remove", tag = "Participants", params(("id" = String, Path), ("participant" = String, Path)), responses((status = 202, body = PendingView), (status = 204), (status = 409, body = ProblemBody)))]
 pub async fn remove(request: HttpRequest, state: web::Data<State>, path: web::Path<(ConsultationId, ParticipantId)>) -> Answer {
     decide(&request, &state, *path, Verdict::Remove).await
 }
 
 /// Leave.
-#[utoipa::path(post, path = "/api/v1/consultations/{id}/leave", tag = "Participants", params(("id" = String, Path)), responses((status = 204), (status = 401, body = ProblemBody)))]
+#[utoipa::path(post, path = "/api/v1/consultations/{id}/leave", tag = "Participants", params(("id" = String, Path)), responses((status = 202, body = PendingView), (status = 204), (status = 401, body = ProblemBody)))]
 pub async fn leave(request: HttpRequest, state: web::Data<State>, id: web::Path<ConsultationId>) -> Answer {
-    let caller = caller::anyone(&request, &state, *id).await?;
-    let (permit, consultation) = state.services.permit_consultation::<JoinConsultation>(&caller, *id).await?;
-    state.services.leave(&permit, &consultation).await?;
-    Ok(HttpResponse::NoContent().finish())
+    let asking = asking(&request, &state, Some(*id)).await?;
+    let act = asking.participant(&state, *id).map(|participant| Act::Leave { consultation: *id, participant });
+    let written = Box::pin(async {
+        let (permit, consultation) = state.services.permit_consultation::<JoinConsultation>(&asking.caller, *id).await?;
+        state.services.leave(&permit, &consultation).await
+    });
+    Ok(match asking.protect(&state, act, written).await? {
+        Protected::Done(()) => HttpResponse::NoContent().finish(),
+        Protected::Pending => pending(),
+    })
 }

@@ -161,6 +161,9 @@ impl From<ServiceError> for Problem {
                 Self::new(S::GONE, "INVITATION_LOCKED", "The code was wrong five times. Ask the clinic for a new link.")
             }
             ServiceError::ConsultationEnded => Self::new(S::GONE, "CONSULTATION_ENDED", "This consultation is over."),
+            ServiceError::Repeated => {
+                Self::new(S::CONFLICT, "REPEATED", "This request was done already, under the same Idempotency-Key. Nothing was done again.")
+            }
             ServiceError::Conflict(detail) => Self::new(S::CONFLICT, "CONFLICT", detail),
             ServiceError::ConsentIncomplete(name) => Self {
                 fields: vec![FieldError { name, message: "is missing" }],

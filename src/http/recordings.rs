@@ -6,9 +6,11 @@ use crate::domain::participant::Role;
 use crate::domain::recording::{AfterWithdrawal, State as Standing};
 use crate::domain::time::Timestamp;
 use crate::http::problem::ProblemBody;
+use crate::http::protective::{PendingView, asking, pending};
 use crate::http::{Answer, State, caller};
 use crate::services::error::ServiceError;
 use crate::services::recordings::ListedRecording;
+use crate::services::spool::{Act, Protected};
 use actix_web::{HttpRequest, HttpResponse, web};
 use serde::{Deserialize, Serialize};
 use utoipa::ToSchema;
@@ -165,13 +167,21 @@ pub async fn read(request: HttpRequest, state: web::Data<State>, id: web::Path<R
 }
 
 /// Stop a recording, or take the request back.
-#[utoipa::path(post, path = "/api/v1/recordings/{id}/stop", tag = "Recordings", params(("id" = String, Path)), responses((status = 204), (status = 403, body = ProblemBody), (status = 409, body = ProblemBody)))]
+#[utoipa::path(post, path = "/api/v1/recordings/{id}/stop", tag = "Recordings", params(("id" = String, Path)), responses((status = 202, body = PendingView), (status = 204), (status = 403, body = ProblemBody), (status = 409, body = ProblemBody)))]
 pub async fn stop(request: HttpRequest, state: web::Data<State>, id: web::Path<RecordingId>) -> Answer {
-    let of = state.services.consultation_of_recording(*id).await?;
-    let caller = caller::anyone(&request, &state, of).await?;
-    let (permit, consultation) = state.services.permit_consultation::<RequestRecording>(&caller, of).await?;
-    state.services.stop_recording(&permit, &consultation, *id).await?;
-    Ok(HttpResponse::NoContent().finish())
+    let of = match state.services.last_known().consultation(*id) {
+        Some(known) => known,
+        None => state.services.consultation_of_recording(*id).await?,
+    };
+    let asking = asking(&request, &state, Some(of)).await?;
+    let written = Box::pin(async {
+        let (permit, consultation) = state.services.permit_consultation::<RequestRecording>(&asking.caller, of).await?;
+        state.services.stop_recording(&permit, &consultation, *id).await
+    });
+    Ok(match asking.protect(&state, Some(Act::Stop { consultation: of, recording: *id }), written).await? {
+        Protected::Done(()) => HttpResponse::NoContent().finish(),
+        Protected::Pending => pending(),
+    })
 }
 
 /// Decide what becomes of a recording from which someone withdrew.

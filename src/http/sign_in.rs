@@ -1,16 +1,18 @@
 //! Signing in and out: with a password, with a passkey, through an identity provider; and proving again who one is.
 
-use crate::domain::access::{AccountRole, Assurance};
+use crate::domain::access::{AccountRole, Actor, Assurance};
 use crate::domain::id::AccountId;
 use crate::domain::secret::Secret;
 use crate::domain::time::Timestamp;
 use crate::http::problem::{Problem, ProblemBody};
+use crate::http::protective::{PendingView, asking, pending};
 use crate::http::{Answer, State, caller};
 use crate::identity::provider::Returned;
 use crate::services::error::{Missing, ServiceError};
 use crate::services::second_factors::Factors;
 use crate::services::sign_in::{Proof, SignedIn, Step};
 use crate::services::single_sign_on::Arrived;
+use crate::services::spool::{Act, Protected};
 use actix_web::http::header::LOCATION;
 use actix_web::{HttpRequest, HttpResponse, HttpResponseBuilder, web};
 use serde::{Deserialize, Serialize};
@@ -270,11 +272,17 @@ pub async fn signed_out_there(request: HttpRequest, state: web::Data<State>, id:
 }
 
 /// End one's own sign-in session.
-#[utoipa::path(post, path = "/api/v1/sign-out", tag = "Sign-in", responses((status = 200, body = SignedOut), (status = 401, body = ProblemBody)))]
+#[utoipa::path(post, path = "/api/v1/sign-out", tag = "Sign-in", responses((status = 200, body = SignedOut), (status = 202, body = PendingView), (status = 401, body = ProblemBody)))]
 pub async fn sign_out(request: HttpRequest, state: web::Data<State>) -> Answer {
-    let (caller, signed_in) = caller::half_way(&request, &state).await?;
-    let address = state.services.sign_out(&caller, signed_in.session).await?;
-    Ok(HttpResponse::Ok().cookie(caller::staff_cookie(&state, None)).json(SignedOut { address }))
+    let asking = asking(&request, &state, None).await?;
+    let Actor::Account { session, .. } = asking.caller.actor else { return Err(ServiceError::Unauthenticated.into()) };
+    let written = Box::pin(state.services.sign_out(&asking.caller, session));
+    let mut answer = match asking.protect(&state, Some(Act::SignOut { session }), written).await? {
+        Protected::Done(address) => HttpResponse::Ok().json(SignedOut { address }),
+        Protected::Pending => pending(),
+    };
+    answer.add_cookie(&caller::staff_cookie(&state, None)).map_err(|_| ServiceError::Internal("a cookie".to_owned()))?;
+    Ok(answer)
 }
 
 /// Who is signed in.

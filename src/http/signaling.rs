@@ -25,6 +25,9 @@ const STALLED: Duration = Duration::from_secs(10);
 /// After this long without a word it is taken as gone.
 const SILENCE: Duration = Duration::from_secs(15);
 
+/// How long a connection whose credential is gone waits for the room to say why.
+const LAST_WORD: Duration = Duration::from_millis(50);
+
 /// Registers the route.
 pub fn routes(config: &mut web::ServiceConfig) {
     config.service(web::resource("/signaling").route(web::get().to(open)));
@@ -103,8 +106,21 @@ fn acts_as(caller: &Caller, participant: ParticipantId, account: Option<AccountI
     }
 }
 
-/// The credential behind a connection is gone: their media ends with it, at once and without waiting for them to come back.
-fn revoked(state: &State, socket: SocketId, participant: ParticipantId) -> Close {
+/// The credential behind a connection is gone: their media ends with it, at once and without waiting for them to come back. If that is because
+/// they were put out, the room is about to say so, and says it better.
+async fn revoked(state: &State, socket: SocketId, participant: ParticipantId, outgoing: &mut UnboundedReceiver<Outgoing>) -> Close {
+    let said = async {
+        loop {
+            match outgoing.recv().await {
+                Some(Outgoing::Close(close)) => return Some(close),
+                Some(Outgoing::Message(_)) => {}
+                None => return None,
+            }
+        }
+    };
+    if let Ok(Some(close)) = rt::time::timeout(LAST_WORD, said).await {
+        return close;
+    }
     state.gateway.message(socket, participant, FromBrowser::Leave);
     Close::Refused
 }
@@ -125,9 +141,14 @@ async fn talk(
     loop {
         tokio::select! {
             session = ended.recv() => match (session, own.actor) {
-                (Ok(ended), Actor::Account { session, .. }) if ended == session => return Some(revoked(state, socket, participant)),
+                (Ok(ended), Actor::Account { session, .. }) if ended == session => {
+                    state.gateway.message(socket, participant, FromBrowser::Leave);
+                    return Some(Close::Refused);
+                }
                 // too many ended at once to be told of each: look for oneself
-                (Err(RecvError::Lagged(_)), _) if !state.services.still_good(own, participant).await => return Some(revoked(state, socket, participant)),
+                (Err(RecvError::Lagged(_)), _) if !state.services.still_good(own, participant).await => {
+                    return Some(revoked(state, socket, participant, &mut outgoing).await);
+                }
                 _ => {}
             },
             out = outgoing.recv() => match out {
@@ -164,7 +185,7 @@ async fn talk(
             _ = pings.tick() => {
                 // a call keeps its own clinician signed in; a credential that was ended ends the call
                 if !state.services.still_good(own, participant).await {
-                    return Some(revoked(state, socket, participant));
+                    return Some(revoked(state, socket, participant, &mut outgoing).await);
                 }
                 if heard.elapsed() > SILENCE || session.ping(b"").await.is_err() {
                     return None;

@@ -111,7 +111,8 @@ impl Services {
             let entry: Entry = serde_json::from_str(&stored.body).map_err(|_| ServiceError::Integrity)?;
             let agent_name = entry.agent.id.as_ref().and_then(|id| names.get(id)).cloned();
             let values = personal_values(&entry, &disclosures)?;
-            let network = values.into_iter().find(|(name, _)| name == NETWORK).map(|(_, value)| value).or_else(|| entry.agent.network.clone());
+            let network =
+                values.into_iter().find(|(name, _)| name == NETWORK).map(|(_, value)| value).or_else(|| entry.agent.network.clone());
             entries.push(FoundEntry {
                 index: stored.index.unwrap_or(0),
                 leaf_hash: hex(&leaf_hash(stored.body.as_bytes())),

@@ -49,6 +49,7 @@ impl Services {
         permit: &Permit<ExportAudit>,
         disclose: Disclose,
     ) -> Result<Receiver<Result<Vec<u8>, ServiceError>>, ServiceError> {
+        self.nothing_pending()?;
         let disclosed = disclose == Disclose::Everything;
         self.record(self.entry(Event::AuditExported, permit.caller())?.with("format", "bundle").with("disclosed", disclosed)).await?;
         let (out, chunks) = channel(AHEAD);

@@ -155,6 +155,7 @@ impl Services {
     /// # Errors
     /// [`ServiceError::NoticeRequired`] if one of them is protected and the notice missing; if they cannot be read or the export not audited.
     pub async fn export_consents(&self, permit: &Permit<ExportConsents>, wanted: Search, form: ExportForm) -> Result<String, ServiceError> {
+        self.nothing_pending()?;
         let wanted = Search { limit: MOST_EXPORTED, ..wanted };
         let (text, count) = {
             let mut read = self.database.read().await?;
@@ -185,6 +186,7 @@ impl Services {
         permit: &Permit<ExportConsents>,
         id: ConsultationId,
     ) -> Result<Vec<(String, Vec<u8>)>, ServiceError> {
+        self.nothing_pending()?;
         self.record(self.entry(Event::ConsentsExported, permit.caller())?.with("form", "dossier").about("consultation", id)).await?;
         let mut read = self.database.read().await?;
         let consultation = consultations::lookup(read.tx(), id).await?.ok_or(ServiceError::NotFound("consultation"))?;

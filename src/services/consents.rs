@@ -27,10 +27,11 @@ use crate::storage::recordings;
 use crate::storage::subject_keys::{self, Evidence};
 use base64::Engine;
 use base64::engine::general_purpose::URL_SAFE_NO_PAD;
+use serde::{Deserialize, Serialize};
 use std::collections::{BTreeMap, BTreeSet};
 
 /// A statement as a browser presents it. What is missing is named in the refusal.
-#[derive(Debug, Clone, Default)]
+#[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Presented {
     /// The statement's bytes.
     pub statement: Option<String>,

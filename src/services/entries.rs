@@ -5,18 +5,33 @@
 
 use crate::crypto::disclosure::{digest, disclose, read};
 use crate::crypto::envelope::{SecretKey, open_value, seal_value};
-use crate::domain::audit::{Entry, NETWORK, Server};
+use crate::domain::audit::{Entry, NETWORK, Outcome, Server};
 use crate::domain::id::{ConsultationId, EntryId, PatientId};
 use crate::services::Services;
 use crate::services::error::ServiceError;
-use crate::storage::audit::{NewEntry, SealedValues, StoredEntry};
+use crate::storage::audit::{self, NewEntry, SealedValues, StoredEntry};
 use crate::storage::database::{Tx, WriteTx};
 use crate::storage::subject_keys::{self, Evidence};
+use std::cell::RefCell;
 use std::collections::HashMap;
 use std::sync::{Mutex, PoisonError};
 
 /// Subjects and consultations that are remembered.
 const REMEMBERED: usize = 4_096;
+
+tokio::task_local! {
+    /// The key that the present request carries, until something of it is committed.
+    static REQUEST_KEY: RefCell<Option<String>>;
+}
+
+/// Runs a request that carries a key of its own: what it does is done once, however often it comes.
+pub async fn once<T>(key: Option<String>, request: impl Future<Output = T>) -> T {
+    REQUEST_KEY.scope(RefCell::new(key), request).await
+}
+
+fn take_request_key() -> Option<String> {
+    REQUEST_KEY.try_with(|key| key.borrow_mut().take()).ok().flatten()
+}
 
 /// What sealing needs again and again.
 #[derive(Default)]
@@ -31,13 +46,6 @@ fn remember<K: std::hash::Hash + Eq, V>(map: &Mutex<HashMap<K, V>>, key: K, valu
         map.clear();
     }
     map.insert(key, value);
-}
-
-impl Known {
-    /// Forgets a subject's key, which is about to be destroyed.
-    pub(crate) fn forget(&self, subject: &str) {
-        self.keys.lock().unwrap_or_else(PoisonError::into_inner).remove(subject);
-    }
 }
 
 /// Entries that are ready, and the keys that were made for them: to be remembered once they are committed.
@@ -63,6 +71,12 @@ impl Services {
             }
             let new = if entry.open.is_empty() { NewEntry::plain(entry) } else { self.seal(tx.tx(), entry, &mut ready.new_keys).await? };
             ready.entries.push(new.ok_or_else(|| ServiceError::Internal("an entry holds a value that was not sealed".to_owned()))?);
+        }
+        if let Some(done) = entries.iter().find(|entry| entry.outcome == Outcome::Success)
+            && let Some(key) = take_request_key()
+            && !audit::note_request(tx.tx(), &key, done.id, self.now()).await?
+        {
+            return Err(ServiceError::Repeated);
         }
         Ok(ready)
     }

@@ -126,6 +126,9 @@ pub enum ServiceError {
     /// The keys were destroyed.
     #[error("the keys were destroyed")]
     KeyDestroyed,
+    /// The request carries a key with which it was done before.
+    #[error("the request was done before")]
+    Repeated,
     /// Stored content does not verify.
     #[error("stored content does not verify")]
     Integrity,
@@ -146,8 +149,13 @@ pub enum ServiceError {
 impl From<StorageError> for ServiceError {
     fn from(error: StorageError) -> Self {
         match error {
+            // whether an earlier step of the same request was kept is for those to say who know the request
             StorageError::Engine(cause) => {
                 tracing::error!(%cause, "the database failed");
+                Self::AuditUnavailable { nothing_happened: false }
+            }
+            StorageError::Unknown | StorageError::Replaced => {
+                tracing::error!(cause = %error, "the database failed");
                 Self::AuditUnavailable { nothing_happened: false }
             }
             StorageError::Duplicate => Self::Conflict("Someone else did the same at the same time."),

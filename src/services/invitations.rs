@@ -288,6 +288,9 @@ impl Services {
                 self.entry(Event::InvitationRefused, caller)?.ended(Outcome::Denied).about("invitation", id).with("reason", reason),
             )
         };
+        if self.spool.is_cancelled(id) {
+            return Err(ServiceError::Invitation(crate::domain::invitation::Refusal::Cancelled));
+        }
         let stored = match known(tx.tx(), id, secret).await {
             Ok(stored) => stored,
             Err(ServiceError::InvitationUnknown) => {

@@ -29,6 +29,7 @@ pub mod sequencer;
 pub mod sign_in;
 pub mod sign_in_sessions;
 pub mod single_sign_on;
+pub mod spool;
 pub mod throttle;
 
 use crate::crypto::entropy::{Entropy, EntropyError};
@@ -47,7 +48,7 @@ use crate::services::error::ServiceError;
 use crate::services::events::{Events, Happened};
 use crate::services::sequencer::{Sequencer, Waiting};
 use crate::services::throttle::Throttle;
-use crate::storage::database::{Database, WriteTx, commit_is_tried};
+use crate::storage::database::{Database, WriteTx, commit_failed, commit_is_tried};
 use crate::storage::error::StorageError;
 use crate::storage::recording_files::RecordingFiles;
 use std::sync::{Arc, RwLock};
@@ -104,6 +105,10 @@ pub struct Services {
     pub(crate) policy: RwLock<PolicyInForce>,
     /// Gives entries their place.
     pub(crate) sequencer: Sequencer,
+    /// Protective acts that wait to be written down.
+    pub(crate) spool: Arc<spool::Spool>,
+    /// What is believed while the database says nothing.
+    pub(crate) last_known: spool::LastKnown,
     /// What sealing entries needs again and again.
     pub(crate) known: entries::Known,
     /// What floors above must learn.
@@ -157,7 +162,11 @@ impl Services {
     /// Begins the entry for `event`.
     pub(crate) fn entry(&self, event: Event, caller: &Caller) -> Result<Entry, ServiceError> {
         let id = EntryId::from_uuid(self.new_uuid()?);
-        Ok(Entry::new(id, self.now(), event, caller, self.policy().bundle.digest()))
+        let entry = Entry::new(id, self.now(), event, caller, self.policy().bundle.digest());
+        Ok(match spool::took_effect() {
+            Some(at) => entry.with("took_effect_at", at.to_string()),
+            None => entry,
+        })
     }
 
     /// Commits a change with its entry; a critical one waits until a signed checkpoint covers it.
@@ -192,7 +201,7 @@ impl Services {
             events.publish(consultation, happened);
             Ok::<_, StorageError>(ready)
         });
-        let ready = carried.await.map_err(|e| ServiceError::Internal(e.to_string()))??;
+        let ready = carried.await.map_err(|e| ServiceError::Internal(e.to_string()))?.inspect_err(commit_failed)?;
         self.committed(ready);
         self.all_covered(covered).await
     }

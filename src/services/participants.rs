@@ -218,7 +218,8 @@ impl Services {
         let now = self.now();
         for caller in callers {
             let mut tx = self.database.begin().await?;
-            let Some(participant) = self.ticket_holder(tx.tx(), caller, &hash, now).await? else { continue };
+            let holder = self.ticket_holder(tx.tx(), caller, &hash, now).await?;
+            let Some(participant) = holder.filter(|holder| !self.spool.is_out(holder.id)) else { continue };
             let consultation = consultations::lookup(tx.tx(), participant.consultation).await?.ok_or(ServiceError::Unauthenticated)?;
             if consultation.state.is_over() {
                 return Err(ServiceError::ConsultationEnded);
@@ -235,6 +236,9 @@ impl Services {
                 .about("participant", participant.participant.id)
                 .about("consultation", consultation.id);
             self.commit(tx, entry).await?;
+            if let Some(account) = participant.participant.account.filter(|account| *account == consultation.practitioner) {
+                self.last_known.leads(consultation.id, account, participant.participant.id);
+            }
             return Ok(Admission { participant, status: consultation.state, declined });
         }
         if let Some(caller) = callers.first() {

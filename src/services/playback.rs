@@ -82,6 +82,7 @@ impl Services {
     /// # Errors
     /// [`ServiceError::Conflict`] until it is sealed; [`ServiceError::KeyDestroyed`]; [`ServiceError::Integrity`], audited.
     pub async fn start_playback(&self, permit: &Permit<PlayRecording>, recording: Recording) -> Result<Viewing, ServiceError> {
+        self.nothing_pending()?;
         watchable(&recording)?;
         if recording.state != State::Sealed {
             return Err(ServiceError::Conflict("The recording is not complete yet."));

@@ -1,16 +1,24 @@
 //! Proofs about the audit log, made from its tiles: that an entry is in it (RFC 6962, section 2.1.1), and that it only grew (2.1.2).
 
+use crate::crypto::digest::sha256_hex;
 use crate::crypto::signing::{TreeHead, open_checkpoint};
 use crate::crypto::tree::{
     HASH_LENGTH, Hashes, TILE_WIDTH, consistency_needs, consistency_proof, hashes_from, inclusion_needs, inclusion_proof, tiles_of,
 };
-use crate::domain::access::{Permit, ReadAudit};
-use crate::domain::audit::Event;
+use crate::domain::access::{Caller, Permit, ReadAudit};
+use crate::domain::audit::{Event, Outcome};
+use crate::domain::patient::FieldError;
 use crate::services::Services;
 use crate::services::error::ServiceError;
+use crate::services::throttle::Tried;
 use crate::storage::audit::{self, StoredCheckpoint};
 use crate::storage::database::Tx;
 use std::collections::HashMap;
+
+/// What a browser can find contradicts the log it saw before.
+pub const CONTRADICTIONS: [&str; 4] = ["another_key", "shorter", "not_grown", "bad_signature"];
+/// No checkpoint is longer.
+const LONGEST_NOTE: usize = 4_096;
 
 /// An entry, and what shows that it is in the log.
 pub struct ProvedEntry {
@@ -66,7 +74,8 @@ impl Services {
     pub async fn proved_entry(&self, permit: &Permit<ReadAudit>, index: u64) -> Result<ProvedEntry, ServiceError> {
         let proved = {
             let mut read = self.database.read().await?;
-            let checkpoint = audit::latest_checkpoint(read.tx()).await?.filter(|c| c.size > index).ok_or(ServiceError::NotFound("entry"))?;
+            let checkpoint =
+                audit::latest_checkpoint(read.tx()).await?.filter(|c| c.size > index).ok_or(ServiceError::NotFound("entry"))?;
             let stored = audit::range(read.tx(), index, index + 1).await?;
             let entry = stored.first().ok_or(ServiceError::Integrity)?;
             let proof = prove_inclusion(read.tx(), checkpoint.size, index).await?;
@@ -78,15 +87,47 @@ impl Services {
         Ok(proved)
     }
 
-    /// What shows that the log of `from` entries, which someone saw before, is the beginning of the present one. Tells sizes and hashes alone.
+    /// What shows that the log of `from` entries, which someone saw before, is the beginning of the present one; without it, the present one
+    /// alone. Tells sizes and hashes and nothing else.
     ///
     /// # Errors
     /// [`ServiceError::NotFound`] for a size that the log does not have.
-    pub async fn growth(&self, from: u64) -> Result<Grown, ServiceError> {
+    pub async fn growth(&self, from: Option<u64>) -> Result<Grown, ServiceError> {
         let mut read = self.database.read().await?;
-        let checkpoint = audit::latest_checkpoint(read.tx()).await?.filter(|c| 0 < from && from <= c.size).ok_or(ServiceError::NotFound("size"))?;
+        let Some(from) = from else {
+            let checkpoint = audit::latest_checkpoint(read.tx()).await?.ok_or(ServiceError::NotFound("checkpoint"))?;
+            return Ok(Grown { from: 0, proof: Vec::new(), checkpoint });
+        };
+        let checkpoint =
+            audit::latest_checkpoint(read.tx()).await?.filter(|c| 0 < from && from <= c.size).ok_or(ServiceError::NotFound("size"))?;
         let proof = if from == checkpoint.size { Vec::new() } else { prove_growth(read.tx(), checkpoint.size, from).await? };
         Ok(Grown { from, proof, checkpoint })
+    }
+
+    /// Takes down that a browser was shown a log that contradicts the one it saw before.
+    ///
+    /// # Errors
+    /// [`ServiceError::Throttled`]; [`ServiceError::Validation`] for what is no contradiction.
+    pub async fn report_contradiction(&self, caller: &Caller, kind: &str, seen: &str) -> Result<(), ServiceError> {
+        self.throttle.attempt(Tried::Report, caller.network(), self.now()).map_err(|refused| ServiceError::Throttled(refused.wait))?;
+        if !CONTRADICTIONS.contains(&kind) || seen.len() > LONGEST_NOTE {
+            return Err(ServiceError::Validation(vec![FieldError {
+                name: "kind",
+                message: "must be one of the contradictions that are documented",
+            }]));
+        }
+        let ours = open_checkpoint(self.verifier_key(), seen).ok();
+        tracing::error!(
+            kind,
+            signed_with_our_key = ours.is_some(),
+            "a browser was shown an audit log that contradicts the one it saw before"
+        );
+        let mut entry = self.entry(Event::AuditContradicted, caller)?.ended(Outcome::Failure).with("kind", kind);
+        entry = entry.with("seen_digest", sha256_hex(seen.as_bytes())).with("signed_with_our_key", ours.is_some());
+        if let Some(head) = ours {
+            entry = entry.with("seen_size", head.size);
+        }
+        self.record(entry).await
     }
 
     /// A tile of hashes (C2SP tlog-tiles): the first `width` of them.

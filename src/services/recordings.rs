@@ -72,6 +72,7 @@ impl Services {
         consultation: &Consultation,
         text: Option<&str>,
     ) -> Result<Recording, ServiceError> {
+        self.nothing_pending()?;
         let text = self.consent_text(text.unwrap_or(RECORDING_TEXT), None, "en")?;
         if text.moment() != Moment::Recording {
             return Err(ServiceError::NotFound("consent text"));
@@ -160,6 +161,8 @@ impl Services {
     /// # Errors
     /// [`ServiceError::ConsentMismatch`] if a stored decision disagrees or the recording is over; [`ServiceError::Denied`].
     pub async fn start_recording(&self, room: &ConsentedRoom) -> Result<RecordingGrant, ServiceError> {
+        self.nothing_pending()?;
+        self.last_known.records(room.recording(), room.consultation());
         let consultation = self.consultation_of(room.consultation()).await?;
         let mut tx = self.database.begin().await?;
         let recording = recordings::lookup_to_change(tx.tx(), room.recording()).await?.ok_or(ServiceError::NotFound("recording"))?;
@@ -237,6 +240,8 @@ impl Services {
     /// # Errors
     /// If it cannot be kept.
     pub async fn seal_recording(&self, id: RecordingId, parts: &[ClosedPart], reason: &str, failed: bool) -> Result<(), ServiceError> {
+        // what ended it comes first
+        self.nothing_pending()?;
         let caller = Caller::system();
         let mut tx = self.database.begin().await?;
         let recording = recordings::lookup_to_change(tx.tx(), id).await?.ok_or(ServiceError::NotFound("recording"))?;

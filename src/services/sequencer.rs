@@ -6,7 +6,7 @@
 use crate::crypto::signing::{LogSigner, TreeHead, open_checkpoint};
 use crate::crypto::tree::{Edge, IncompleteTree, is_consistent, leaf_hash};
 use crate::domain::audit::Entry;
-use crate::domain::id::EntryId;
+use crate::domain::id::{EntryId, RequestId};
 use crate::domain::time::{Clock, Timestamp};
 use crate::services::error::ServiceError;
 use crate::services::proofs::prove_growth;
@@ -23,6 +23,12 @@ use tokio::task::JoinHandle;
 
 /// Entries in one round: enough for 20,000 a second, few enough for a short transaction.
 const BATCH: i64 = 1_000;
+/// A round of so many is followed by the next one at once.
+const FULL: usize = 400;
+/// Others begin at least so far apart.
+const SPACING: Duration = Duration::from_millis(8);
+/// How long entries may wait to become findable, so that many do in one transaction.
+const GATHER: Duration = Duration::from_millis(60);
 /// Entries that become findable in one transaction.
 const INDEX_BATCH: u64 = 2_000;
 /// How long an answer waits for its checkpoint before it says that the outcome is unknown.
@@ -75,7 +81,10 @@ impl Drop for Waiting {
 
 impl Waiting {
     /// Resolves once a signed checkpoint covers the entry.
-    pub(crate) async fn covered(mut self, database: &Database) -> Result<(), ServiceError> {
+    ///
+    /// # Errors
+    /// [`ServiceError::AuditUnavailable`] if that takes too long.
+    pub async fn covered(mut self, database: &Database) -> Result<(), ServiceError> {
         let deadline = Instant::now() + PATIENCE;
         loop {
             if tokio::time::timeout(LOOK, &mut self.done).await.is_ok_and(|told| told.is_ok()) {
@@ -128,7 +137,8 @@ impl Sequencer {
     }
 
     /// Must be called before the entry is committed.
-    pub(crate) fn wait_for(&self, entry: EntryId) -> Waiting {
+    #[must_use]
+    pub fn wait_for(&self, entry: EntryId) -> Waiting {
         let (tell, done) = oneshot::channel();
         self.waiters.lock().unwrap_or_else(PoisonError::into_inner).insert(entry, tell);
         Waiting { entry, waiters: Arc::clone(&self.waiters), done }
@@ -204,12 +214,18 @@ struct Leader {
 
 impl Leader {
     async fn run(mut self) {
+        let mut told = false;
         loop {
-            match self.turn().await {
-                Ok(0) => {
-                    let _ = tokio::time::timeout(LOOK, self.database.entries_written()).await;
+            let began = Instant::now();
+            match self.turn(told).await {
+                Ok(0) => told = tokio::time::timeout(LOOK, self.database.entries_written()).await.is_ok(),
+                Ok(placed) => {
+                    told = true;
+                    // many small rounds would take more of the database than they save of waiting
+                    if placed < FULL {
+                        tokio::time::sleep(SPACING.saturating_sub(began.elapsed())).await;
+                    }
                 }
-                Ok(_) => {}
                 Err(RoundError::Lost) => {
                     self.forget();
                     tokio::time::sleep(LOOK).await;
@@ -240,8 +256,8 @@ impl Leader {
         Lease { holder: self.holder.clone(), expires_at: self.clock.now().plus(LEASE) }
     }
 
-    /// Leads if it can, and places what waits; gives how many entries were placed.
-    async fn turn(&mut self) -> Result<usize, RoundError> {
+    /// Leads if it can, and places what waits, after a look whether anything does unless it was told so; gives how many entries were placed.
+    async fn turn(&mut self, told: bool) -> Result<usize, RoundError> {
         if self.lease_until.is_none_or(|until| until.saturating_duration_since(Instant::now()) < RENEW) {
             let asked = Instant::now();
             if !audit::lead(&self.database, &self.lease(), self.clock.now()).await? {
@@ -252,7 +268,7 @@ impl Leader {
         if self.edge.is_none() {
             self.begin().await?;
         }
-        if audit::unplaced(self.database.read().await?.tx(), 1).await?.is_empty() {
+        if !told && audit::unplaced(self.database.read().await?.tx(), 1).await?.is_empty() {
             return Ok(0);
         }
         self.round().await
@@ -338,6 +354,9 @@ impl Leader {
         let now = self.clock.now();
         let mut tx = self.database.begin_sequencing().await?;
         let entries = audit::unplaced(tx.tx(), BATCH).await?;
+        if entries.is_empty() {
+            return Ok(0);
+        }
         let stored = audit::latest_checkpoint(tx.tx()).await?;
         if stored.as_ref().map(|c| (c.size, &c.note)) != self.newest.as_ref().map(|c| (c.size, &c.note)) {
             return Err(self.whose(stored.as_ref()));
@@ -347,7 +366,8 @@ impl Leader {
         let first = edge.size();
         let tiles = edge.append(entries.iter().map(|entry| leaf_hash(entry.body.as_bytes())));
         let note = self.signer.sign_checkpoint(edge.head()?)?;
-        let lasting = self.lasting.is_none_or(|(size, at)| edge.size() / LASTING_ENTRIES > size / LASTING_ENTRIES || now.since(at) >= LASTING_TIME);
+        let lasting =
+            self.lasting.is_none_or(|(size, at)| edge.size() / LASTING_ENTRIES > size / LASTING_ENTRIES || now.since(at) >= LASTING_TIME);
         let sequenced = Sequenced {
             places: entries.iter().zip(first..).map(|(entry, place)| (entry.id, place)).collect(),
             tiles: tiles.into_iter().map(|((level, index), hashes)| (level, index, hashes)).collect(),
@@ -401,6 +421,9 @@ impl Indexer {
                 }
                 continue;
             }
+            if progress.placed - progress.findable < INDEX_BATCH / 2 {
+                tokio::time::sleep(GATHER).await;
+            }
             match self.step(progress.findable).await {
                 Ok(findable) => {
                     self.told.send_if_modified(|p| {
@@ -451,7 +474,7 @@ fn facts_of(index: u64, entry: &Entry, network: Option<String>) -> Facts {
         outcome: entry.outcome.as_str().to_owned(),
         agent: entry.agent.id.clone().unwrap_or_default(),
         network: network.unwrap_or_default(),
-        request: request_number(entry.request_id.map(|id| id.as_uuid())),
+        request: request_number(entry.request_id.map(RequestId::as_uuid)),
         entities: entry.entities.iter().map(|e| (e.kind.clone(), e.id.clone())).chain(details(entry)).collect(),
     }
 }

@@ -372,7 +372,7 @@ impl Services {
         let found = sign_in_sessions::lookup(read.tx(), &hash).await?.ok_or(ServiceError::Unauthenticated)?;
         let now = self.now();
         let idle = now.since(self.activity.last(found.id, found.last_seen_at)) >= self.lifetime(found.role).idle;
-        if found.ended_at.is_some() || now >= found.expires_at || idle || !found.active {
+        if found.ended_at.is_some() || now >= found.expires_at || idle || !found.active || self.spool.ended(found.id, found.account) {
             return Err(ServiceError::SignInExpired);
         }
         if !unattended {
@@ -391,6 +391,7 @@ impl Services {
             method: found.origin.method,
         };
         signed_in.missing = self.missing(read.tx(), &signed_in).await?;
+        self.last_known.saw(&hash, signed_in.actor(), signed_in.expires_at);
         Ok(signed_in)
     }
 
@@ -413,6 +414,14 @@ impl Services {
     /// Whether what an open connection rests on still stands: the credential, and in a colleague's consultation the emergency access.
     /// Someone in a call is not idle, however little they click.
     pub async fn still_good(&self, caller: &Caller, place: ParticipantId) -> bool {
+        let ended = match caller.actor {
+            Actor::Account { id, session, .. } => self.spool.ended(session, id),
+            Actor::Participant { id, .. } => self.spool.is_out(id),
+            Actor::Anonymous | Actor::System => true,
+        };
+        if ended {
+            return false;
+        }
         let Ok(mut read) = self.database.read().await else { return true };
         let now = self.now();
         match caller.actor {
@@ -442,10 +451,12 @@ impl Services {
     pub async fn participant_of(&self, secret: &Secret) -> Result<Actor, ServiceError> {
         let hash = token::hash(secret).ok_or(ServiceError::Unauthenticated)?;
         let found = sign_in_sessions::lookup_token(self.database.read().await?.tx(), &hash).await?.ok_or(ServiceError::Unauthenticated)?;
-        if found.ended_at.is_some() || self.now() >= found.expires_at {
+        if found.ended_at.is_some() || self.now() >= found.expires_at || self.spool.is_out(found.participant) {
             return Err(ServiceError::Unauthenticated);
         }
-        Ok(Actor::Participant { id: found.participant, role: found.role, consultation: found.consultation })
+        let actor = Actor::Participant { id: found.participant, role: found.role, consultation: found.consultation };
+        self.last_known.saw(&hash, actor, found.expires_at);
+        Ok(actor)
     }
 
     /// A fresh id for an HTTP request.

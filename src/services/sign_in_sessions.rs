@@ -2,7 +2,7 @@
 
 use crate::domain::access::{Permit, ReadOwnSignIn};
 use crate::domain::audit::Event;
-use crate::domain::id::SignInSessionId;
+use crate::domain::id::{AccountId, SignInSessionId};
 use crate::domain::time::Timestamp;
 use crate::services::Services;
 use crate::services::error::ServiceError;
@@ -79,17 +79,25 @@ impl Services {
         who: &SignedIn,
         which: Option<SignInSessionId>,
     ) -> Result<usize, ServiceError> {
+        let ended = self.end_sessions_of(permit, who.account, |one| which.map_or(one != who.session, |which| one == which)).await?;
+        if ended == 0 && which.is_some() { Err(ServiceError::NotFound("sign-in session")) } else { Ok(ended) }
+    }
+
+    pub(crate) async fn end_sessions_of(
+        &self,
+        permit: &Permit<ReadOwnSignIn>,
+        account: AccountId,
+        which: impl Fn(SignInSessionId) -> bool,
+    ) -> Result<usize, ServiceError> {
         let now = self.now();
         let mut tx = self.database.begin().await?;
         let mut ended = Vec::new();
-        for session in sign_in_sessions::of_account(tx.tx(), who.account, now).await? {
-            if which.map_or(session.id != who.session, |one| session.id == one) {
-                sign_in_sessions::end(tx.tx(), session.id, now).await?;
-                ended.push(session.id);
-            }
+        for session in sign_in_sessions::of_account(tx.tx(), account, now).await?.into_iter().filter(|one| which(one.id)) {
+            sign_in_sessions::end(tx.tx(), session.id, now).await?;
+            ended.push(session.id);
         }
         if ended.is_empty() {
-            return if which.is_some() { Err(ServiceError::NotFound("sign-in session")) } else { Ok(0) };
+            return Ok(0);
         }
         // protective: their connections close before the log has it
         self.tell_ended(&ended);

@@ -37,6 +37,8 @@ pub enum Tried<'a> {
     Provider,
     /// A provider's word that someone signed out.
     LogoutToken(&'a str),
+    /// A browser's report of a log that contradicts itself.
+    Report,
 }
 
 impl Tried<'_> {
@@ -51,6 +53,7 @@ impl Tried<'_> {
             Self::ReceiptLink(id) => format!("receipts/{id}"),
             Self::Provider => "provider".to_owned(),
             Self::LogoutToken(provider) => format!("logout/{provider}"),
+            Self::Report => "report".to_owned(),
         }
     }
 

@@ -27,6 +27,8 @@ const RANGE: &str = "SELECT id, body, leaf_index, subject_id, disclosures, netwo
     WHERE leaf_index >= $1 AND leaf_index < $2 ORDER BY leaf_index";
 const WIPE: &str = "UPDATE audit_entries SET disclosures = NULL, network_term = NULL
     WHERE subject_id = $1 AND (disclosures IS NOT NULL OR network_term IS NOT NULL)";
+const NOTE_REQUEST: &str = "INSERT INTO audit_requests (key_hash, entry_id, at) VALUES ($1, $2, $3) ON CONFLICT DO NOTHING";
+const FORGET_REQUESTS: &str = "DELETE FROM audit_requests WHERE at < $1";
 const TAKE_LEASE: &str = "INSERT INTO audit_lease (name, holder, term, expires_at) VALUES ('sequencer', $1, 1, $2)
     ON CONFLICT (name) DO UPDATE SET holder = excluded.holder, term = audit_lease.term + 1, expires_at = excluded.expires_at
     WHERE audit_lease.holder = excluded.holder OR audit_lease.expires_at < $3";
@@ -47,6 +49,8 @@ pub const STATEMENTS: &[&str] = &[
     ENTRY,
     RANGE,
     WIPE,
+    NOTE_REQUEST,
+    FORGET_REQUESTS,
     TAKE_LEASE,
     KEEP_LEASE,
     END_LEASE,
@@ -234,6 +238,14 @@ pub async fn unplaced(tx: &mut Tx, most: i64) -> Result<Vec<Unplaced>, StorageEr
         .collect()
 }
 
+/// Notes that a request which carried a key of its own is being done; `false` if it was done before.
+///
+/// # Errors
+/// See [`StorageError`].
+pub async fn note_request(tx: &mut Tx, key_hash: &str, entry: EntryId, now: Timestamp) -> Result<bool, StorageError> {
+    Ok(execute!(tx, NOTE_REQUEST, key_hash, entry.to_string(), now.as_micros())? > 0)
+}
+
 /// What one round of the sequencer adds.
 pub struct Sequenced {
     /// Entries with the leaf indexes they get.
@@ -245,6 +257,9 @@ pub struct Sequenced {
     /// Whether the checkpoint stays when a newer one is signed.
     pub lasting: bool,
 }
+
+/// How long a repeated request is known: a day.
+const REMEMBERED_REQUEST_MICROS: i64 = 24 * 3_600 * 1_000_000;
 
 /// Who gives entries their place.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -300,6 +315,9 @@ pub async fn sequence(database: &Database, mut tx: SequencingTx, round: &Sequenc
     let c = &round.checkpoint;
     execute!(tx.tx(), INSERT_CHECKPOINT, signed(c.size), &c.note, c.signed_at.as_micros(), i64::from(round.lasting))?;
     execute!(tx.tx(), FORGET_CHECKPOINT, signed(c.size))?;
+    if round.lasting {
+        execute!(tx.tx(), FORGET_REQUESTS, c.signed_at.as_micros() - REMEMBERED_REQUEST_MICROS)?;
+    }
     tx.commit().await
 }
 

@@ -321,6 +321,13 @@ impl ReadTx {
     }
 }
 
+/// Takes down that what was tried is known not to have been kept.
+pub(crate) fn commit_failed(error: &StorageError) {
+    if !matches!(error, StorageError::Unknown) {
+        let _ = COMMITS.try_with(|commits| commits.set(commits.get().saturating_sub(1)));
+    }
+}
+
 async fn commit(tx: Tx) -> Result<(), StorageError> {
     commit_is_tried();
     let committed = async {
@@ -338,5 +345,5 @@ async fn commit(tx: Tx) -> Result<(), StorageError> {
             }),
         }
     };
-    tokio::time::timeout(tx.patience, committed).await.unwrap_or(Err(StorageError::Unknown))
+    tokio::time::timeout(tx.patience, committed).await.unwrap_or(Err(StorageError::Unknown)).inspect_err(commit_failed)
 }

@@ -82,9 +82,9 @@ impl Writer {
             Ok(()) => Ok(()),
             Err(error) => {
                 tracing::error!(%error, "the database could not commit");
-                let undone = inner.run(ROLLBACK).await.is_ok();
-                // once the disk failed in the middle of a commit, nobody knows what a restart will find
-                Err(if undone && !is_input_output(&error) { Lost::Undone } else { Lost::Unknown })
+                // where the engine has rolled back by itself, this finds nothing to do
+                let _ = inner.run(ROLLBACK).await;
+                Err(if may_be_on_disk(&error) { Lost::Unknown } else { Lost::Undone })
             }
         };
         inner.open = false;
@@ -99,9 +99,11 @@ impl Writer {
     }
 }
 
-fn is_input_output(error: &Error) -> bool {
-    // SQLITE_IOERR is 10; its extended codes keep it in the low byte
-    error.as_database_error().and_then(|e| e.code()).and_then(|code| code.parse::<i32>().ok()).is_none_or(|code| code & 0xff == 10)
+/// Whether a restart could find what a failed commit wrote: everything was written, and the disk failed to say that it has it
+/// (`SQLITE_IOERR_FSYNC`, `SQLITE_IOERR_DIR_FSYNC`). What was not written to its end is never read back.
+fn may_be_on_disk(error: &Error) -> bool {
+    let code = error.as_database_error().and_then(sqlx::error::DatabaseError::code).and_then(|code| code.parse::<i32>().ok());
+    code.is_none_or(|code| matches!(code, 1034 | 1290))
 }
 
 impl Inner {

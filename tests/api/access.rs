@@ -48,6 +48,9 @@ const ROUTES: &[(&str, &str, For)] = &[
     ("POST", "/invitations/{id}/redeem", Anyone),
     ("POST", "/invitations/{id}/move", Anyone),
     ("GET", "/audit/checkpoint", Anyone),
+    ("GET", "/audit/growth", Anyone),
+    ("POST", "/audit/contradictions", Anyone),
+    ("GET", "/audit/tile/{level}/{place}", Anyone),
     ("GET", "/me", SignedIn),
     ("POST", "/me/prove", SignedIn),
     ("POST", "/me/prove/passkey", SignedIn),
@@ -134,6 +137,7 @@ const ROUTES: &[(&str, &str, For)] = &[
     ("POST", "/audit/search", Roles(AUDITOR)),
     ("POST", "/audit/verify", Roles(AUDITOR)),
     ("POST", "/audit/export", Roles(AUDITOR)),
+    ("GET", "/audit/entries/{index}", Roles(AUDITOR)),
     ("GET", "/audit/reviews", Roles(AUDITOR)),
     ("POST", "/audit/reviews", Roles(AUDITOR)),
     ("GET", "/policies", Roles(KEEPING)),
@@ -144,6 +148,7 @@ const ROUTES: &[(&str, &str, For)] = &[
 fn body(path: &str) -> Value {
     match path {
         "/audit/search" => json!({"text": null, "action": null, "outcome": null, "from": null, "to": null, "before": null, "limit": 5}),
+        "/audit/contradictions" => json!({"kind": "shorter", "seen": ""}),
         "/audit/reviews" => json!({"log_size": 1, "finding": "nothing_unusual", "note": ""}),
         "/patients/search" => json!({"text": ""}),
         "/patients" => {
@@ -217,6 +222,8 @@ impl Scene {
             .replace("{hold}", none)
             .replace("{grant}", none)
             .replace("{index}", "0")
+            .replace("{level}", "0")
+            .replace("{place}", "000.p/1")
             .replace("{text}", "recording-audio-video?version=2&language=en")
     }
 

@@ -1,9 +1,9 @@
 //! The audit log from outside: complete, verifiable, and quick to name what was tampered with.
 
 use crate::on_both_engines;
-use crate::support::verifier::verify;
 use crate::support::people::{Browser, Visit};
 use crate::support::server::{TestServer, run_on};
+use crate::support::verifier::verify;
 use bedside::crypto::signing::open_checkpoint;
 use bedside::crypto::tree::is_consistent;
 use serde_json::{Value, json};
@@ -13,6 +13,9 @@ async fn search(aud: &Browser, event: &str) -> Vec<Value> {
     let body = json!({"text": null, "event": event, "outcome": null, "from": null, "to": null, "before": null, "limit": 200});
     aud.post("/audit/search", body).await.expect(200).body["entries"].as_array().expect("entries").clone()
 }
+
+/// Whether an entry belongs to what was asked for.
+type Fits<'a> = &'a dyn Fn(&Value) -> bool;
 
 async fn story(server: &TestServer) -> Visit {
     let visit = Visit::new(server).await;
@@ -121,6 +124,19 @@ on_both_engines! {
         stranger.get("/audit/entries/0").await.refused(401, "UNAUTHENTICATED");
     }
 
+    async fn a_browser_that_was_shown_another_log_reports_it(server) {
+        let stranger = Browser::new(server);
+        let seen = stranger.get("/audit/growth").await.expect(200).body["checkpoint"].as_str().expect("note").to_owned();
+        stranger.post("/audit/contradictions", json!({"kind": "not_grown", "seen": seen})).await.expect(204);
+        stranger.post("/audit/contradictions", json!({"kind": "shorter", "seen": "of another log"})).await.expect(204);
+        for wrong in [json!({"kind": "else", "seen": ""}), json!({"kind": "shorter", "seen": "x".repeat(5_000)})] {
+            stranger.post("/audit/contradictions", wrong).await.refused(422, "VALIDATION");
+        }
+        let aud = Browser::signed_in(server, "aud").await;
+        let noted: Vec<_> = search(&aud, "audit.contradicted").await.into_iter().map(|e| (e["outcome"].clone(), e["detail"]["signed_with_our_key"].clone())).collect();
+        assert_eq!(noted, [(json!("failure"), json!(false)), (json!("failure"), json!(true))]);
+    }
+
     async fn each_way_of_narrowing_finds_what_fits_and_nothing_else(server) {
         let visit = story(server).await;
         let other = story(server).await;
@@ -132,7 +148,7 @@ on_both_engines! {
         let patient = all.iter().find(|e| about(e, "consultation", &visit.id)).expect("an entry")["entities"].as_array().expect("entities").iter()
             .find(|e| e["kind"] == "patient").expect("every entry of a consultation names its patient")["id"].clone();
         let request = all[3]["request_id"].clone();
-        let fits: [(Value, &dyn Fn(&Value) -> bool); 9] = [
+        let fits: [(Value, Fits<'_>); 9] = [
             (json!({"person": ana}), &|e| e["agent"]["id"] == ana),
             (json!({"consultation": visit.id}), &|e| about(e, "consultation", &visit.id)),
             (json!({"patient": patient}), &|e| about(e, "patient", patient.as_str().expect("id"))),

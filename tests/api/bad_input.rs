@@ -97,7 +97,7 @@ on_both_engines! {
         let paths = document["paths"].as_object().expect("paths");
         assert!(paths.len() >= 75, "{} paths", paths.len());
         for (path, operations) in paths {
-            let path = path.trim_start_matches("/api/v1").replace("{id}", "01890000-0000-7000-8000-000000000000").replace("{participant}", "01890000-0000-7000-8000-000000000001").replace("{hold}", "01890000-0000-7000-8000-000000000002").replace("{grant}", "01890000-0000-7000-8000-000000000003").replace("{index}", "0").replace("{consent}", "01890000-0000-7000-8000-000000000004").replace("{text}", "x");
+            let path = path.trim_start_matches("/api/v1").replace("{id}", "01890000-0000-7000-8000-000000000000").replace("{participant}", "01890000-0000-7000-8000-000000000001").replace("{hold}", "01890000-0000-7000-8000-000000000002").replace("{grant}", "01890000-0000-7000-8000-000000000003").replace("{index}", "0").replace("{consent}", "01890000-0000-7000-8000-000000000004").replace("{text}", "x").replace("{level}", "0").replace("{place}", "000.p/1");
             for method in operations.as_object().expect("operations").keys().filter(|m| *m != "parameters") {
                 let method: Method = method.to_uppercase().parse().expect("method");
                 let reply = send(browser.request(method.clone(), &path).json(&json!({}))).await;

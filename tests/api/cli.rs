@@ -1,8 +1,8 @@
 //! The program's other commands, run as an operator runs them.
 
 use crate::support::people::{Browser, Visit, parts};
-use crate::support::verifier::verify;
 use crate::support::server::{Engine, policies, run, run_on};
+use crate::support::verifier::verify;
 use serde_json::json;
 use std::fs;
 use std::io::Write;

@@ -60,7 +60,7 @@ async fn ask(call: &Call) -> String {
 }
 
 /// Asks, and both permit.
-async fn recorded(call: &mut Call) -> String {
+pub async fn recorded(call: &mut Call) -> String {
     let recording = ask(call).await;
     for browser in [&call.visit.clinician, &call.patient] {
         decide(browser, &call.visit.id, &recording, "permit").await.expect(201);

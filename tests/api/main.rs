@@ -24,6 +24,7 @@ mod emergency;
 mod identity;
 mod invitations;
 mod media;
+mod outage;
 mod receipts;
 mod second_factors;
 mod signaling;

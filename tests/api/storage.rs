@@ -6,8 +6,8 @@ use crate::support::postgres;
 use crate::support::server::{PASSWORD, config, run_on};
 use bedside::startup::{Application, Parts, StartError};
 use bedside::storage::{
-    accounts, audit, audit_index, consents, consultations, custody, database::Database, emergency_accesses, invitations, log_reviews, participants,
-    patients, policies, recordings, second_factors, sign_in_sessions, subject_keys,
+    accounts, audit, audit_index, consents, consultations, custody, database::Database, emergency_accesses, invitations, log_reviews,
+    participants, patients, policies, recordings, second_factors, sign_in_sessions, subject_keys,
 };
 use serde_json::json;
 use sqlx::{AssertSqlSafe, Connection, Executor, Row};

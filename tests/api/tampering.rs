@@ -35,13 +35,13 @@ fn entries() -> (Vec<Vec<u8>>, Vec<(u64, String)>) {
 }
 
 /// An export as the server writes it, signed by whoever has the key.
-fn export(entries: &[Vec<u8>], signed: &[u64], signer: &LogSigner, disclosed: &[(u64, String)]) -> Export {
+fn export(entries: &[Vec<u8>], sizes: &[u64], signer: &LogSigner, disclosed: &[(u64, String)]) -> Export {
     let mut files = BTreeMap::from([("verifier-key".to_owned(), signer.verifier_key().as_bytes().to_vec())]);
     let mut tree = Edge::default();
     let mut tiles: HashMap<TilePlace, Vec<u8>> = HashMap::new();
     for (n, entry) in (1..).zip(entries) {
         tiles.extend(tree.append([leaf_hash(entry)]));
-        if signed.contains(&n) {
+        if sizes.contains(&n) {
             let note = signer.sign_checkpoint(tree.head().expect("head")).expect("signed");
             let name = if n == entries.len() as u64 { "checkpoint".to_owned() } else { format!("checkpoints/{n}") };
             files.insert(name, note.into_bytes());
@@ -53,7 +53,8 @@ fn export(entries: &[Vec<u8>], signed: &[u64], signer: &LogSigner, disclosed: &[
     for (tile, some) in (0..).zip(entries.chunks(256)) {
         files.insert(format!("tile/entries/{}", tile_name(tile, some.len() as u64)), bundle(some));
     }
-    let lines: Vec<String> = disclosed.iter().map(|(index, disclosure)| json!({"index": index, "disclosure": disclosure}).to_string()).collect();
+    let lines: Vec<String> =
+        disclosed.iter().map(|(index, disclosure)| json!({"index": index, "disclosure": disclosure}).to_string()).collect();
     files.insert("disclosures".to_owned(), lines.join("\n").into_bytes());
     Export(files)
 }
@@ -218,16 +219,16 @@ fn every_mutation_of_an_export_is_found_and_the_first_bad_entry_named() {
         }
         expect("alteration with new hashes", &forged, &key, Named::Around(index));
 
-        // and by someone with the key: the log was forked
-        let mut forked = export(&other, &SIGNED, &signer, &[]);
-        assert_eq!(forked.check(folder.path(), &key).0, 0, "it is a good log by itself");
-        expect("fork", &forked, &with_kept, Named::Around(index));
+        // and by someone with the key: the log was split
+        let mut split = export(&other, &SIGNED, &signer, &[]);
+        assert_eq!(split.check(folder.path(), &key).0, 0, "it is a good log by itself");
+        expect("fork", &split, &with_kept, Named::Around(index));
         let honest = SIGNED.iter().rev().find(|size| **size <= index);
         for size in SIGNED.iter().filter(|size| Some(*size) > honest && **size < ENTRIES) {
-            forked.0.insert(format!("checkpoints/{size}"), good.0[&format!("checkpoints/{size}")].clone());
+            split.0.insert(format!("checkpoints/{size}"), good.0[&format!("checkpoints/{size}")].clone());
         }
         if SIGNED.iter().any(|size| *size > index && *size < ENTRIES) {
-            expect("fork beside an older checkpoint", &forked, &key, Named::Around(index));
+            expect("fork beside an older checkpoint", &split, &key, Named::Around(index));
         }
 
         // signed with another key that goes by the same name

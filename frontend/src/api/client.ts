@@ -3,6 +3,7 @@
 // failure is a Problem. A refused credential is also told to `onSignedOut`, which the staff's pages use to ask for a new sign-in.
 import { problemOf, Problem } from "./problem";
 import type { PasskeyOptions } from "./passkeys";
+import type { Contradiction, Growth } from "../log/witness";
 import type * as T from "./types";
 
 const BASE = "/api/v1";
@@ -253,6 +254,9 @@ export const api = {
   reviewLog: (logSize: number, finding: T.LogReview["finding"], note: string) =>
     post<T.LogReview>("/audit/reviews", { log_size: logSize, finding, note }),
   searchAudit: (search: T.AuditSearch, signal?: AbortSignal) => post<T.AuditPage>("/audit/search", search, signal),
+  auditEntry: (index: number) => get<T.ProvedEntry>(`/audit/entries/${index}`),
+  auditGrowth: (from: number | null) => get<Growth>(from === null ? "/audit/growth" : `/audit/growth?from=${from}`),
+  reportContradiction: (kind: Contradiction, seen: string) => post<undefined>("/audit/contradictions", { kind, seen }),
   verifyAudit: () => post<T.AuditVerification>("/audit/verify"),
   exportAudit: () => send("POST", "/audit/export", { disclose: false }).then((response) => response.blob()),
 

@@ -402,8 +402,26 @@ export interface AuditEntry {
   leaf_hash: string;
 }
 
+/** An entry with its inclusion proof and its personal values. */
+export interface ProvedEntry {
+  index: number;
+  /** The leaf, byte for byte. */
+  body: string;
+  inclusion_proof: string[];
+  checkpoint: string;
+  verifier_key: string;
+  disclosures: string[];
+}
+
 export interface AuditSearch {
   text: string | null;
+  /** An event's code, or its area with a dot. */
+  event?: string | null;
+  person?: string | null;
+  patient?: string | null;
+  consultation?: string | null;
+  recording?: string | null;
+  network?: string | null;
   action: AuditAction | null;
   outcome: AuditOutcome | null;
   from: string | null;

@@ -9,6 +9,7 @@ import { config } from "../state/config";
 import { lookForEmergencies, unseenEmergencies } from "../state/emergencies";
 import { Badge } from "./Badge";
 import { Button } from "./Button";
+import { ContradictionNotice } from "./Contradiction";
 import { Icon } from "./Icon";
 import { Link } from "./Link";
 import { Brand } from "./Mark";
@@ -177,6 +178,7 @@ export function StaffShell({ children }: { children: ComponentChildren }): JSX.E
           <div class="header__end">{who && <AccountMenu who={who} />}</div>
         </div>
       </header>
+      <ContradictionNotice />
       {children}
     </>
   );
@@ -198,6 +200,7 @@ export function PublicShell({ children }: { children: ComponentChildren }): JSX.
           </div>
         </div>
       </header>
+      <ContradictionNotice />
       {children}
     </>
   );

@@ -2,7 +2,7 @@
 
 use crate::note::{Checkpoint, Key};
 use crate::source::Source;
-use crate::tree::{Growing, Hash, leaf};
+use crate::tree::{Growing, Hash, hex, leaf};
 use crate::{Failure, Holds, disclosure};
 use std::collections::BTreeMap;
 use std::io;
@@ -56,7 +56,8 @@ pub(crate) fn check(mut source: Source, trusted: Option<&str>, kept: &[String]) 
             return Err(Failure::at(first + width, "there is more than the log had"));
         }
     }
-    if newest.size % WIDTH > 0 && [newest.size / WIDTH].iter().any(|tile| source.has(&format!("tile/entries/{}", tile_name(*tile, WIDTH)))) {
+    if newest.size % WIDTH > 0 && [newest.size / WIDTH].iter().any(|tile| source.has(&format!("tile/entries/{}", tile_name(*tile, WIDTH))))
+    {
         return Err(Failure::at(newest.size, "there is more than the log had"));
     }
     upper_tiles(&mut source, newest.size)?;
@@ -191,8 +192,4 @@ fn tile_name(index: u64, width: u64) -> String {
     groups.reverse();
     let path = groups.join("/");
     if width < WIDTH { format!("{path}.p/{width}") } else { path }
-}
-
-fn hex(bytes: &[u8]) -> String {
-    bytes.iter().map(|b| format!("{b:02x}")).collect()
 }

@@ -1,7 +1,7 @@
 //! Checks one exported entry: that it is in the log that a signed checkpoint covers, and that its disclosed values are its own.
 
 use crate::note::Key;
-use crate::tree::{Hash, leaf, root_of_inclusion};
+use crate::tree::{Hash, hex, leaf, root_of_inclusion};
 use crate::{Failure, Holds, disclosure};
 use serde_json::Value;
 
@@ -17,7 +17,8 @@ pub(crate) fn check(text: &str, trusted: Option<&str>) -> Result<Holds, Failure>
         return Err(Failure::at(index, "the entry names another key than the trusted one"));
     }
     let checkpoint = key.open(note).map_err(|reason| Failure::at(index, &format!("the checkpoint: {reason}")))?;
-    let proof: Option<Vec<Hash>> = value["inclusion_proof"].as_array().and_then(|all| all.iter().map(|hash| unhex(hash.as_str()?)).collect());
+    let proof: Option<Vec<Hash>> =
+        value["inclusion_proof"].as_array().and_then(|all| all.iter().map(|hash| unhex(hash.as_str()?)).collect());
     let proof = proof.ok_or_else(|| unreadable("inclusion_proof is not one"))?;
     if root_of_inclusion(index, checkpoint.size, leaf(body.as_bytes()), &proof) != Some(checkpoint.root) {
         return Err(Failure::at(index, "the entry is not at its place in the log"));
@@ -28,7 +29,7 @@ pub(crate) fn check(text: &str, trusted: Option<&str>) -> Result<Holds, Failure>
         let (name, _) = disclosure::check(body.as_bytes(), disclosed).map_err(|reason| Failure::at(index, reason))?;
         lines.push(format!("The disclosed {name} is the one that was written down."));
     }
-    let root = checkpoint.root.iter().map(|b| format!("{b:02x}")).collect();
+    let root = hex(&checkpoint.root);
     Ok(Holds { lines, entries: checkpoint.size, root, key: key.text().to_owned(), fingerprint: key.fingerprint() })
 }
 

@@ -1,6 +1,6 @@
 //! Signed notes and checkpoints (C2SP signed-note and tlog-checkpoint), by hand.
 
-use crate::tree::Hash;
+use crate::tree::{Hash, hex};
 use base64::Engine;
 use base64::engine::general_purpose::STANDARD;
 use ed25519_dalek::{Signature, VerifyingKey};
@@ -31,7 +31,7 @@ impl Key {
         let (algorithm, public) = bytes.split_first()?;
         let hash: Hash = Sha256::new().chain_update(name).chain_update("\n").chain_update(&bytes).finalize().into();
         let computed = [hash[0], hash[1], hash[2], hash[3]];
-        if *algorithm != 1 || name.is_empty() || id != computed.iter().map(|b| format!("{b:02x}")).collect::<String>() {
+        if *algorithm != 1 || name.is_empty() || id != hex(&computed) {
             return None;
         }
         let public = VerifyingKey::from_bytes(public.try_into().ok()?).ok()?;
@@ -45,7 +45,7 @@ impl Key {
 
     /// The fingerprint that a clinic publishes: SHA-256 of the public key, in groups of four.
     pub(crate) fn fingerprint(&self) -> String {
-        let hex: String = Sha256::digest(self.public.as_bytes()).iter().map(|b| format!("{b:02x}")).collect();
+        let hex = hex(&Sha256::digest(self.public.as_bytes()));
         hex.as_bytes().chunks(4).map(|group| String::from_utf8_lossy(group).into_owned()).collect::<Vec<_>>().join(" ")
     }
 

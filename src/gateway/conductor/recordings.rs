@@ -2,7 +2,7 @@
 //!
 //! What takes media away never waits. What waits for a disk happens on a blocking thread, while the recording is held as away.
 
-use super::{Conductor, FAREWELL, Held, Input, Next, SEAL_ATTEMPTS};
+use super::{Conductor, FAREWELL, Held, Input, LONGEST_WAIT, Next};
 use crate::domain::consent::ConsentedRoom;
 use crate::domain::id::{ConsultationId, ParticipantId, RecordingId};
 use crate::gateway::recording::Running;
@@ -135,7 +135,8 @@ impl Conductor {
                 Ok(None) | Err(_) => break,
             }
         }
-        while self.seals.join_next().await.is_some() {}
+        // what the log does not take now is sealed at the next start
+        let _ = tokio::time::timeout(FAREWELL, async { while self.seals.join_next().await.is_some() {} }).await;
     }
 }
 
@@ -148,12 +149,12 @@ async fn seal_now(services: &Services, recording: RecordingId, running: Option<B
         tracing::error!(%recording, %error, "the recorder failed");
     }
     let mut wait = Duration::from_millis(200);
-    for attempt in 1..=SEAL_ATTEMPTS {
+    loop {
         match services.seal_recording(recording, &parts, reason, failure.is_some()).await {
             Ok(()) => return,
-            Err(error) => tracing::error!(%recording, attempt, %error, "the recording could not be sealed"),
+            Err(error) => tracing::error!(%recording, %error, "the recording could not be sealed; it is tried again"),
         }
         tokio::time::sleep(wait).await;
-        wait *= 2;
+        wait = (wait * 2).min(LONGEST_WAIT);
     }
 }

@@ -53,10 +53,11 @@ fn start() -> Cluster {
         .expect("initdb");
     assert!(made.status.success(), "initdb: {}", String::from_utf8_lossy(&made.stderr));
     let server = format!(
-        "'{}' -D '{}' -k '{}' -c listen_addresses='' -c fsync=off -c max_connections=300 >'{}/log' 2>&1 & pid=$!; read -r _; kill -INT $pid; wait $pid; rm -rf '{}' '{}/log'",
+        "'{}' -D '{}' -k '{}' -c listen_addresses='' -c fsync={} -c max_connections=300 >'{}/log' 2>&1 & pid=$!; read -r _; kill -INT $pid; wait $pid; rm -rf '{}' '{}/log'",
         bin.join("postgres").display(),
         data.display(),
         folder.path().display(),
+        std::env::var("BEDSIDE_TEST_FSYNC").unwrap_or_else(|_| "off".to_owned()),
         folder.path().display(),
         data.display(),
         folder.path().display()
@@ -73,6 +74,32 @@ fn start() -> Cluster {
         std::thread::sleep(Duration::from_millis(20));
     }
     cluster
+}
+
+/// A cluster that one test has for itself, to be stopped and let go on.
+#[allow(dead_code, reason = "the benchmarks share this file and need no cluster of their own")]
+pub struct OwnCluster {
+    cluster: Cluster,
+}
+
+#[allow(dead_code, reason = "as above")]
+impl OwnCluster {
+    pub fn start() -> Self {
+        Self { cluster: start() }
+    }
+
+    pub fn database(&self) -> String {
+        format!("postgres://postgres@localhost/postgres?host={}", self.cluster.folder.path().display())
+    }
+
+    /// Sends a signal to the server and to everything it started.
+    pub fn signal(&self, name: &str) {
+        let pid = fs::read_to_string(self.cluster.folder.path().join("data/postmaster.pid")).expect("it runs");
+        let pid = pid.lines().next().expect("a number");
+        // the children first: once the server is stopped it starts no new ones
+        let _ = Command::new("pkill").args([&format!("-{name}"), "-P", pid]).status();
+        assert!(Command::new("kill").args([&format!("-{name}"), pid]).status().is_ok_and(|s| s.success()), "kill -{name}");
+    }
 }
 
 /// The address of a fresh, empty database.

@@ -110,6 +110,7 @@ pub fn config(folder: &Path, database: &str) -> Config {
         media_listen: loopback,
         database: database.to_owned(),
         recordings: folder.join("recordings"),
+        spool: folder.join("spool"),
         keys: folder.join("keys"),
         policies: Some(policies(folder, false)),
         workers: 1,

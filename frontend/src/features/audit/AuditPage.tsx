@@ -7,10 +7,11 @@ import type { AuditEntry } from "../../api/types";
 import { t } from "../../messages";
 import "../../messages/audit";
 import { focusFirstError } from "../../state/forms";
-import { announce, Button, Card, EmptyState, Field, Page, ProblemNotice, Select, Skeleton } from "../../ui";
+import { useResource } from "../../state/resource";
+import { announce, Button, Card, EmptyState, Field, Page, ProblemNotice, Segmented, Select, Skeleton } from "../../ui";
 import "./audit.css";
 import { Entries } from "./Entries";
-import { EMPTY_SEARCH, isBackwards, toSearch, type SearchForm } from "./search-form";
+import { AREAS, EMPTY_SEARCH, isBackwards, toSearch, type SearchForm } from "./search-form";
 import { Reviews } from "./Reviews";
 import { Verification } from "./Verification";
 
@@ -22,6 +23,8 @@ interface Found {
 
 interface Search {
   found: Found | null;
+  /** Entries in the log when it was last asked. */
+  size: number | null;
   problem: Problem | null;
   busy: boolean;
   /** Finds the newest entries. */
@@ -32,6 +35,7 @@ interface Search {
 
 function useSearch(): Search {
   const [found, setFound] = useState<Found | null>(null);
+  const [size, setSize] = useState<number | null>(null);
   const [problem, setProblem] = useState<Problem | null>(null);
   const [busy, setBusy] = useState(false);
   const form = useRef(EMPTY_SEARCH);
@@ -42,8 +46,11 @@ function useSearch(): Search {
     controller.current = mine;
     setBusy(true);
     setProblem(null);
+    // what was found for another search is not the answer to this one
+    if (before === null) setFound(null);
     api.searchAudit(toSearch(form.current, before), mine.signal).then(
       (page) => {
+        setSize(page.size);
         setFound((old) => ({
           entries: before === null ? page.entries : [...(old?.entries ?? []), ...page.entries],
           nextBefore: page.next_before,
@@ -64,6 +71,7 @@ function useSearch(): Search {
   }, []);
   return {
     found,
+    size,
     problem,
     busy,
     begin: (next) => {
@@ -74,10 +82,15 @@ function useSearch(): Search {
   };
 }
 
-function Form({ busy, onSearch }: { busy: boolean; onSearch: (form: SearchForm) => void }): JSX.Element {
-  const [form, setForm] = useState(EMPTY_SEARCH);
+function Form({ form, setForm, busy, onSearch }: {
+  form: SearchForm;
+  setForm: (form: SearchForm) => void;
+  busy: boolean;
+  onSearch: (form: SearchForm) => void;
+}): JSX.Element {
   const [tried, setTried] = useState(false);
-  const set = <K extends keyof SearchForm>(field: K) => (value: SearchForm[K]): void => setForm((old) => ({ ...old, [field]: value }));
+  const people = useResource((signal) => api.users(signal), []);
+  const set = <K extends keyof SearchForm>(field: K) => (value: SearchForm[K]): void => setForm({ ...form, [field]: value });
   const any = { value: "" as const, label: t("audit.search.any") };
   const submit = (event: SubmitEvent): void => {
     event.preventDefault();
@@ -99,6 +112,18 @@ function Form({ busy, onSearch }: { busy: boolean; onSearch: (form: SearchForm) 
         />
       </div>
       <Select
+        label={t("audit.search.person")}
+        value={form.person}
+        onChange={set("person")}
+        options={[any, ...(people.data ?? []).map((user) => ({ value: user.id, label: user.display_name }))]}
+      />
+      <Select
+        label={t("audit.search.area")}
+        value={form.area}
+        onChange={set("area")}
+        options={[any, ...AREAS.map((value) => ({ value, label: t(`audit.area.${value}`) }))]}
+      />
+      <Select
         label={t("audit.search.action")}
         value={form.action}
         onChange={set("action")}
@@ -112,6 +137,13 @@ function Form({ busy, onSearch }: { busy: boolean; onSearch: (form: SearchForm) 
           any,
           ...(["success", "denied", "failure"] as const).map((value) => ({ value, label: t(`audit.outcome.${value}`) })),
         ]}
+      />
+      <Field
+        label={t("audit.search.network")}
+        value={form.network}
+        onInput={set("network")}
+        maxLength={64}
+        spellcheck={false}
       />
       <Field label={t("audit.search.from")} type="datetime-local" value={form.from} onInput={set("from")} />
       <Field
@@ -128,7 +160,6 @@ function Form({ busy, onSearch }: { busy: boolean; onSearch: (form: SearchForm) 
         <Button
           variant="quiet"
           onClick={() => {
-            setForm(EMPTY_SEARCH);
             setTried(false);
             onSearch(EMPTY_SEARCH);
           }}
@@ -140,8 +171,15 @@ function Form({ busy, onSearch }: { busy: boolean; onSearch: (form: SearchForm) 
   );
 }
 
-function Results({ search }: { search: Search }): JSX.Element {
+function Results({ search, form, onSearch }: { search: Search; form: SearchForm; onSearch: (form: SearchForm) => void }): JSX.Element {
   const { found, problem, busy } = search;
+  const [timeline, setTimeline] = useState(false);
+  const heading = useRef<HTMLHeadingElement>(null);
+  const follow = (next: SearchForm, asItHappened: boolean): void => {
+    setTimeline(asItHappened);
+    onSearch(next);
+    heading.current?.focus();
+  };
   const shown = found ? t("audit.shown", { count: found.entries.length, size: found.size }) : "";
   useEffect(() => {
     if (shown) announce(shown);
@@ -149,9 +187,28 @@ function Results({ search }: { search: Search }): JSX.Element {
   return (
     <section class="stack" aria-labelledby="audit-results">
       <div class="row row--spread">
-        <h2 id="audit-results">{t("audit.results")}</h2>
+        <h2 id="audit-results" tabIndex={-1} ref={heading}>
+          {t("audit.results")}
+        </h2>
         {found && <p class="soft small numbers">{shown}</p>}
       </div>
+      {form.only && (
+        <div class="row">
+          <strong class="audit-only">{t(`audit.only.${form.only.kind}`, { id: form.only.id })}</strong>
+          <Button variant="quiet" icon="close" onClick={() => follow({ ...form, only: null }, false)}>
+            {t("audit.only.remove")}
+          </Button>
+        </div>
+      )}
+      <Segmented
+        label={t("audit.order")}
+        value={timeline ? "timeline" : "newest"}
+        onChange={(value) => setTimeline(value === "timeline")}
+        options={[
+          { value: "newest", label: t("audit.order.newest") },
+          { value: "timeline", label: t("audit.order.timeline") },
+        ]}
+      />
       {problem && <ProblemNotice problem={problem} {...(found ? {} : { onRetry: search.more })} />}
       {!found && !problem && <Skeleton lines={6} />}
       {found &&
@@ -160,7 +217,12 @@ function Results({ search }: { search: Search }): JSX.Element {
             {t("audit.none.text")}
           </EmptyState>
         ) : (
-          <Entries entries={found.entries} />
+          <Entries
+            entries={found.entries}
+            timeline={timeline}
+            onPerson={(person) => follow({ ...EMPTY_SEARCH, person }, false)}
+            onThing={(kind, id) => follow({ ...EMPTY_SEARCH, only: { kind, id } }, kind === "consultation")}
+          />
         ))}
       {found && found.nextBefore !== null && (
         <div class="row">
@@ -175,15 +237,20 @@ function Results({ search }: { search: Search }): JSX.Element {
 
 export default function AuditPage(): JSX.Element {
   const search = useSearch();
+  const [form, setForm] = useState(EMPTY_SEARCH);
+  const begin = (next: SearchForm): void => {
+    setForm(next);
+    search.begin(next);
+  };
   return (
     <Page title={t("audit.title")} intro={t("audit.intro")}>
       <div class="stack stack--loose">
         <Verification />
         <Card title={t("audit.search.title")}>
-          <Form busy={search.busy} onSearch={search.begin} />
+          <Form form={form} setForm={setForm} busy={search.busy} onSearch={begin} />
         </Card>
-        <Results search={search} />
-        <Reviews size={search.found?.size ?? null} />
+        <Results search={search} form={form} onSearch={begin} />
+        <Reviews size={search.size} />
       </div>
     </Page>
   );

@@ -3,7 +3,9 @@ import type { JSX } from "preact";
 import type { AuditEntry, AuditOutcome } from "../../api/types";
 import { t, tOr } from "../../messages";
 import { formatExact } from "../../messages/dates";
-import { Badge, Facts, Icon, type BadgeProps } from "../../ui";
+import { Badge, Button, Facts, Icon, type BadgeProps } from "../../ui";
+import { Proof } from "./Proof";
+import { isFollowed, type Followed } from "./search-form";
 import { agentName, sentence } from "./sentence";
 
 const OUTCOME: Record<AuditOutcome, BadgeProps["kind"]> = { success: "success", denied: "warning", failure: "danger" };
@@ -16,7 +18,13 @@ function Mono({ children }: { children: string }): JSX.Element {
   return <span class="entry__mono">{children}</span>;
 }
 
-function Details({ entry }: { entry: AuditEntry }): JSX.Element {
+/** Leads from an entry to everything that belongs to the same person or thing. */
+export interface Follow {
+  onPerson: (id: string) => void;
+  onThing: (kind: Followed, id: string) => void;
+}
+
+function Details({ entry, onPerson, onThing }: { entry: AuditEntry } & Follow): JSX.Element {
   const { agent } = entry;
   const role = agent.role ? tOr(`role.${agent.role}`, agent.role) : null;
   return (
@@ -34,6 +42,7 @@ function Details({ entry }: { entry: AuditEntry }): JSX.Element {
                 <>
                   <br />
                   <Mono>{agent.id}</Mono>
+                  {agent.kind === "account" && <FollowButton label={t("audit.follow.person")} onClick={() => onPerson(agent.id ?? "")} />}
                 </>
               )}
             </>,
@@ -45,6 +54,12 @@ function Details({ entry }: { entry: AuditEntry }): JSX.Element {
                 entry.entities.map((entity) => (
                   <div key={entity.kind + entity.id}>
                     {entity.kind.replace(/_/g, " ")} <Mono>{entity.id}</Mono>
+                    {isFollowed(entity.kind) && (
+                      <FollowButton
+                        label={t(`audit.follow.${entity.kind}`)}
+                        onClick={() => isFollowed(entity.kind) && onThing(entity.kind, entity.id)}
+                      />
+                    )}
                   </div>
                 )),
               ]
@@ -59,14 +74,24 @@ function Details({ entry }: { entry: AuditEntry }): JSX.Element {
           [t("audit.field.leaf"), <Mono>{entry.leaf_hash}</Mono>],
         ]}
       />
+      <Proof index={entry.index} />
     </div>
   );
 }
 
-export function Entries({ entries }: { entries: readonly AuditEntry[] }): JSX.Element {
+function FollowButton({ label, onClick }: { label: string; onClick: () => void }): JSX.Element {
   return (
-    <ol class="entries">
-      {entries.map((entry) => (
+    <Button variant="quiet" class="entry__follow" icon="search" onClick={onClick}>
+      {label}
+    </Button>
+  );
+}
+
+export function Entries({ entries, timeline, ...follow }: { entries: readonly AuditEntry[]; timeline: boolean } & Follow): JSX.Element {
+  const shown = timeline ? [...entries].reverse() : entries;
+  return (
+    <ol class={timeline ? "entries entries--timeline" : "entries"}>
+      {shown.map((entry) => (
         <li key={entry.index}>
           <details class="entry">
             <summary class="entry__summary">
@@ -80,7 +105,7 @@ export function Entries({ entries }: { entries: readonly AuditEntry[] }): JSX.El
                 <OutcomeBadge outcome={entry.outcome} />
               </span>
             </summary>
-            <Details entry={entry} />
+            <Details entry={entry} {...follow} />
           </details>
         </li>
       ))}

@@ -6,6 +6,7 @@ import type { AuditVerification } from "../../api/types";
 import { t } from "../../messages";
 import { useAction } from "../../state/resource";
 import { Button, Card, Facts, Icon, ProblemNotice, toast } from "../../ui";
+import { download } from "../../state/download";
 
 function badText(result: AuditVerification): string {
   return result.first_bad
@@ -42,16 +43,6 @@ function Result({ result }: { result: AuditVerification }): JSX.Element {
   );
 }
 
-/** Saves `content` as a file of the browser's downloads. */
-function save(content: Blob, name: string): void {
-  const address = URL.createObjectURL(content);
-  const link = document.createElement("a");
-  link.href = address;
-  link.download = name;
-  link.click();
-  window.setTimeout(() => URL.revokeObjectURL(address), 60_000); // the download may begin late
-}
-
 export function Verification(): JSX.Element {
   const [result, setResult] = useState<AuditVerification | null>(null);
   const verify = useAction(async () => {
@@ -60,7 +51,7 @@ export function Verification(): JSX.Element {
   });
   const take = useAction(async () => {
     const file = `bedside-audit-${new Date().toISOString().slice(0, 19).replace(/[:T]/g, "-")}.tar`;
-    save(await api.exportAudit(), file);
+    download(await api.exportAudit(), file);
     toast(t("audit.export.done", { file }));
   });
   return (

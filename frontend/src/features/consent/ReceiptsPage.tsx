@@ -11,7 +11,7 @@ import "../../styles/call.css";
 import { useAction, useResource } from "../../state/resource";
 import { Badge, Button, Dialog, EmptyState, MessagePage, Notice, Page, ProblemNotice, Spinner } from "../../ui";
 import { testId } from "../call/testId";
-import { download } from "./download";
+import { download } from "../../state/download";
 import { Receipt } from "./Receipt";
 import { sign } from "./signing";
 import { direction, fill, firstLanguage, ownName, rememberLanguage, TEXT_LANGUAGES, wordsIn, type ConsentWords } from "./words";

@@ -11,7 +11,7 @@ import "../../styles/call.css";
 import { useAction, useResource } from "../../state/resource";
 import { Badge, Button, Card, EmptyState, Field, Icon, Loaded, Notice, Page, Segmented, Select, Table } from "../../ui";
 import { testId } from "../call/testId";
-import { download } from "./download";
+import { download } from "../../state/download";
 import { ownName } from "./words";
 
 type Register = "decisions" | "withdrawals" | "coverage" | "texts";

@@ -7,6 +7,14 @@ export default {
   "app.loading": "Loading…",
   "app.version": "Version {version}",
 
+  "witness.title": "The clinic's log is not the one this browser saw before",
+  "witness.another_key": "It is signed with another key.",
+  "witness.shorter": "It has fewer entries than it had.",
+  "witness.not_grown": "Entries that were there before are missing or were changed.",
+  "witness.bad_signature": "Its signature does not hold.",
+  "witness.what_now": "This was reported. Ask the clinic, by another way than this page, whether their server was set up anew or a backup was restored.",
+  "witness.start_over": "The clinic has explained it: trust this log from now on",
+
   "nav.label": "Main",
   "nav.consultations": "Consultations",
   "nav.recordings": "Recordings",

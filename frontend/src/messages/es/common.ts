@@ -7,6 +7,14 @@ export default {
   "app.loading": "Cargando…",
   "app.version": "Versión {version}",
 
+  "witness.title": "El registro de la clínica no es el que este navegador vio antes",
+  "witness.another_key": "Está firmado con otra clave.",
+  "witness.shorter": "Tiene menos entradas que antes.",
+  "witness.not_grown": "Faltan entradas que estaban antes, o se cambiaron.",
+  "witness.bad_signature": "Su firma no es válida.",
+  "witness.what_now": "Se ha informado de ello. Pregunte a la clínica, por otra vía que esta página, si su servidor se instaló de nuevo o se restauró una copia.",
+  "witness.start_over": "La clínica lo ha explicado: confiar en este registro desde ahora",
+
   "nav.label": "Principal",
   "nav.consultations": "Consultas",
   "nav.recordings": "Grabaciones",

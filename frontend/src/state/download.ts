@@ -7,5 +7,5 @@ export function download(file: Blob, name: string): void {
   link.href = address;
   link.download = name;
   link.click();
-  window.setTimeout(() => URL.revokeObjectURL(address), 10_000);
+  window.setTimeout(() => URL.revokeObjectURL(address), 60_000); // it may begin late
 }

@@ -1,0 +1,137 @@
+// The auditor's desk: finding, following, proving; and browsers as witnesses of the log.
+import assert from "node:assert/strict";
+import { execFileSync } from "node:child_process";
+import { mkdtempSync, rmSync } from "node:fs";
+import { tmpdir } from "node:os";
+import { join } from "node:path";
+import { after, before } from "node:test";
+import { api, bedside, launch, newConsultation, patientToLobby, profile, signIn, startServer, story, until } from "./harness.mjs";
+import { everywhere, findings } from "./looks.mjs";
+
+let server, browser, clinician, auditor, visit;
+
+const step = story(() => assert.deepEqual(findings.splice(0), []));
+const desk = { width: 1280, height: 900 };
+const entries = (page) => page.locator(".entries > li");
+
+before(async () => {
+  server = await startServer();
+  browser = await launch();
+  clinician = await profile(browser, { reducedMotion: "reduce" });
+  auditor = await profile(browser, { reducedMotion: "reduce" });
+});
+after(async () => {
+  await browser?.close();
+  await server?.stop();
+  server?.forget();
+});
+
+step("a clinician works, and a patient comes", async () => {
+  await signIn(clinician.page, server, "clinician");
+  const made = await newConsultation(clinician.page, server);
+  visit = made.id;
+  const patient = await profile(browser, { viewport: { width: 390, height: 844 } });
+  await patientToLobby(patient.page, made.link);
+  await clinician.page.goto(`${server.origin}/consultations/${visit}`);
+  await patient.context.close();
+});
+
+step("the auditor narrows by who acted and what it was about", async () => {
+  const { page } = auditor;
+  await signIn(page, server, "auditor");
+  await page.waitForURL("**/audit");
+  await entries(page).first().waitFor();
+  await page.getByLabel("Who acted").selectOption({ label: "Dr. Ana Ruiz" });
+  await page.getByLabel("About", { exact: true }).selectOption("consultation");
+  await page.getByRole("search").getByRole("button", { name: "Search" }).click();
+  await until("only hers to be listed", async () => {
+    const all = await entries(page).allTextContents();
+    return all.length > 0 && all.every((text) => text.includes("Dr. Ana Ruiz"));
+  });
+});
+
+step("an entry leads to the timeline of its consultation", async () => {
+  const { page } = auditor;
+  await page.getByText("Dr. Ana Ruiz created a consultation").click();
+  await page.getByRole("button", { name: "Timeline of this consultation" }).first().click();
+  await page.getByText(`Only consultation ${visit}`).waitFor();
+  await until("the first step to stand first", async () => {
+    const all = await entries(page).allTextContents();
+    return all.length >= 6 && all[0].includes("created a consultation");
+  });
+  await everywhere(auditor, "audit-timeline");
+  await page.setViewportSize(desk);
+});
+
+step("an entry is proved in the browser, and its file checks offline", async () => {
+  const { page } = auditor;
+  await page.locator("summary", { hasText: "created a consultation" }).click();
+  await page.getByRole("button", { name: "Check its proof" }).click();
+  await page.getByText("This entry is in the log, as it was written").waitFor();
+  await page.getByText("The clinic's key signed that root.").waitFor();
+  await page.getByText("127.0.0.1").first().waitFor();
+  await everywhere(auditor, "audit-proof");
+  await page.setViewportSize(desk);
+  const [download] = await Promise.all([page.waitForEvent("download"), page.getByRole("button", { name: "Save the entry with its proof" }).click()]);
+  const folder = mkdtempSync(join(tmpdir(), "bedside-entry-"));
+  const file = join(folder, "entry.json");
+  await download.saveAs(file);
+  assert.match(execFileSync(bedside.replace(/bedside$/, "bedside-verify"), [file], { encoding: "utf8" }), /The disclosed network is the one that was written down/);
+  rmSync(folder, { recursive: true });
+});
+
+step("what the server altered on the way is not called proved", async () => {
+  const { page } = auditor;
+  await page.route("**/audit/entries/*", async (route) => {
+    const response = await route.fetch();
+    await route.fulfill({ response, body: (await response.text()).replace("consultation.created", "consultation.creatED") });
+  });
+  await page.getByRole("button", { name: "Clear" }).click();
+  await entries(page).nth(2).waitFor();
+  await page.locator("summary", { hasText: "created a consultation" }).first().click();
+  await page.getByRole("button", { name: "Check its proof" }).first().click();
+  await page.getByText("This entry is not proved").waitFor();
+  await page.unroute("**/audit/entries/*");
+});
+
+step("every browser keeps the checkpoint it saw, and follows a log that grows", async () => {
+  const { page } = auditor;
+  const kept = () => page.evaluate(() => JSON.parse(localStorage.getItem("bedside.witness") ?? "null"));
+  const size = async () => Number((await kept()).checkpoint.split("\n")[1]);
+  const before = await size();
+  await page.reload();
+  await until("a later checkpoint to be kept", async () => (await size()) > before);
+  assert.equal(await page.getByText("not the one this browser saw before").count(), 0);
+  // patients' browsers are witnesses as well
+  const stranger = await profile(browser);
+  await stranger.page.goto(`${server.origin}/sign-in`);
+  await until("the stranger's checkpoint", () => stranger.page.evaluate(() => localStorage.getItem("bedside.witness") !== null));
+  await stranger.context.close();
+});
+
+step("a contradiction is shown and reported", async () => {
+  const { page } = auditor;
+  // as if this browser had seen another log of the same length, under the same key
+  await page.evaluate(() => {
+    const kept = JSON.parse(localStorage.getItem("bedside.witness"));
+    const lines = kept.checkpoint.split("\n");
+    lines[2] = btoa("another root of thirty-two bytes");
+    localStorage.setItem("bedside.witness", JSON.stringify({ ...kept, checkpoint: lines.join("\n") }));
+  });
+  await page.reload();
+  await page.getByText("The clinic's log is not the one this browser saw before").waitFor();
+  await everywhere(auditor, "audit-contradiction");
+  await page.setViewportSize(desk);
+  const found = await api(page, "POST", "/audit/search", { event: "audit.contradicted" });
+  assert.deepEqual(found.json.entries.map((entry) => [entry.detail.kind, entry.outcome]), [["not_grown", "failure"]]);
+  await page.getByRole("button", { name: /trust this log from now on/ }).click();
+  await page.getByText("The clinic's log is not the one this browser saw before").waitFor({ state: "detached" });
+  await page.reload();
+  await entries(page).first().waitFor();
+  assert.equal(await page.getByText("not the one this browser saw before").count(), 0);
+});
+
+step("no page complained", () => {
+  assert.deepEqual(clinician.trouble, []);
+  assert.deepEqual(auditor.trouble, []);
+});

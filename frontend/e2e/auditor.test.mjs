@@ -1,7 +1,7 @@
 // The auditor's desk: finding, following, proving; and browsers as witnesses of the log.
 import assert from "node:assert/strict";
 import { execFileSync } from "node:child_process";
-import { mkdtempSync, rmSync } from "node:fs";
+import { mkdtempSync, readFileSync, rmSync } from "node:fs";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { after, before } from "node:test";
@@ -77,6 +77,21 @@ step("an entry is proved in the browser, and its file checks offline", async () 
   const file = join(folder, "entry.json");
   await download.saveAs(file);
   assert.match(execFileSync(bedside.replace(/bedside$/, "bedside-verify"), [file], { encoding: "utf8" }), /The disclosed network is the one that was written down/);
+  rmSync(folder, { recursive: true });
+});
+
+step("what was found is saved as a table and as FHIR", async () => {
+  const { page } = auditor;
+  const folder = mkdtempSync(join(tmpdir(), "bedside-found-"));
+  for (const [kind, check] of [
+    ["CSV", (text) => assert.ok(text.startsWith('"index","at","event"') && text.includes("consultation.created") && !text.includes("127.0.0.1"))],
+    ["FHIR", (text) => assert.ok(JSON.parse(text).entry.some((e) => /IHE\.BasicAudit\.PatientCreate$/.test(e.resource.meta?.profile[0] ?? "")))],
+  ]) {
+    const [download] = await Promise.all([page.waitForEvent("download"), page.getByRole("button", { name: kind, exact: true }).click()]);
+    const file = join(folder, kind);
+    await download.saveAs(file);
+    check(readFileSync(file, "utf8"));
+  }
   rmSync(folder, { recursive: true });
 });
 

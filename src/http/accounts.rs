@@ -8,7 +8,7 @@ use crate::http::problem::{Problem, ProblemBody};
 use crate::http::protective::pending;
 use crate::http::{Answer, State, caller};
 use crate::services::accounts::Overview;
-use crate::services::spool::{Act, Protected};
+use crate::services::protective::{Act, Protected};
 use actix_web::{HttpRequest, HttpResponse, web};
 use serde::{Deserialize, Serialize};
 use utoipa::ToSchema;

@@ -8,6 +8,7 @@ use crate::domain::time::Timestamp;
 use crate::http::problem::{Problem, ProblemBody};
 use crate::http::{Answer, State, caller};
 use crate::services::audit::{FirstBad, FoundEntry};
+use crate::services::audit_feeds::Form;
 use crate::services::bundle::{Disclose, tile_place};
 use crate::services::error::ServiceError;
 use crate::storage::audit_index::Search;
@@ -33,9 +34,8 @@ pub fn routes(config: &mut web::ServiceConfig) {
 }
 
 /// What to look for; every member narrows.
-#[derive(Deserialize, ToSchema)]
+#[derive(Deserialize, Serialize, Default, ToSchema)]
 #[serde(deny_unknown_fields, default)]
-#[derive(Default)]
 pub struct Wanted {
     /// Part of an id or of an event's code.
     text: Option<String>,
@@ -196,21 +196,51 @@ pub async fn verify(request: HttpRequest, state: web::Data<State>) -> Answer {
 }
 
 /// What an export takes along.
-#[derive(Deserialize, Default, ToSchema)]
+#[derive(Deserialize, Serialize, Default, ToSchema)]
 #[serde(deny_unknown_fields, default)]
 pub struct ExportWanted {
-    /// Whether personal values are disclosed beside the entries.
+    /// `bundle`: the whole log with its proofs. `ndjson`, `csv`, `fhir`: the entries that fit `search`, newest first.
+    #[schema(value_type = String)]
+    form: ExportForm,
+    /// Which entries; a bundle always has all.
+    search: Wanted,
+    /// Whether personal values are disclosed beside the entries; in the other forms, network addresses.
     disclose: bool,
 }
 
-/// The whole log as a file that `bedside-verify` checks offline.
-#[utoipa::path(post, path = "/api/v1/audit/export", tag = "Audit", request_body = ExportWanted, responses((status = 200, description = "A tar archive with the layout of C2SP tlog-tiles", content_type = "application/x-tar"), (status = 401, body = ProblemBody), (status = 403, body = ProblemBody)))]
+/// How the log leaves.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Deserialize, Serialize)]
+#[serde(rename_all = "snake_case")]
+pub enum ExportForm {
+    /// The whole log with its proofs.
+    #[default]
+    Bundle,
+    /// A JSON object a line.
+    Ndjson,
+    /// A table.
+    Csv,
+    /// FHIR R4 `AuditEvent`.
+    Fhir,
+}
+
+/// The log as a file: the whole of it, which `bedside-verify` checks offline, or what fits a search.
+#[utoipa::path(post, path = "/api/v1/audit/export", tag = "Audit", request_body = ExportWanted, responses((status = 200, description = "A tar archive with the layout of C2SP tlog-tiles", content_type = "application/x-tar"), (status = 401, body = ProblemBody), (status = 403, body = ProblemBody), (status = 422, body = ProblemBody)))]
 pub async fn export(request: HttpRequest, state: web::Data<State>, body: web::Json<ExportWanted>) -> Answer {
     let (caller, _) = caller::staff(&request, &state).await?;
     let permit = state.services.permit::<ExportAudit>(&caller).await?;
-    let disclose = if body.disclose { Disclose::Everything } else { Disclose::Nothing };
-    let chunks = state.services.export_bundle(&permit, disclose).await?;
-    Ok(download(chunks, "application/x-tar", "bedside-audit.tar"))
+    let ExportWanted { form, search, disclose } = body.into_inner();
+    let (form, kind, name) = match form {
+        ExportForm::Bundle => {
+            let disclose = if disclose { Disclose::Everything } else { Disclose::Nothing };
+            let chunks = state.services.export_bundle(&permit, disclose).await?;
+            return Ok(download(chunks, "application/x-tar", "bedside-audit.tar"));
+        }
+        ExportForm::Ndjson => (Form::Ndjson, "application/x-ndjson", "bedside-audit.ndjson"),
+        ExportForm::Csv => (Form::Csv, "text/csv; charset=utf-8", "bedside-audit.csv"),
+        ExportForm::Fhir => (Form::Fhir, "application/fhir+json", "bedside-audit.fhir.json"),
+    };
+    let chunks = state.services.export_entries(&permit, search.search()?, form, disclose).await?;
+    Ok(download(chunks, kind, name))
 }
 
 /// A file that is made while it is sent.

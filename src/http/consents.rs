@@ -11,7 +11,7 @@ use crate::http::protective::{PendingView, asking, pending};
 use crate::http::{Answer, State, caller};
 use crate::policy::catalogue::ConsentText;
 use crate::services::consents::{About, OpenConsent, Presented, Recorded, Wanted};
-use crate::services::spool::{Act, Protected};
+use crate::services::protective::{Act, Protected};
 use actix_web::{HttpRequest, HttpResponse, web};
 use serde::{Deserialize, Serialize};
 use utoipa::ToSchema;

@@ -8,7 +8,7 @@ use crate::http::problem::ProblemBody;
 use crate::http::protective::{PendingView, asking, pending};
 use crate::http::{Answer, State, caller};
 use crate::services::participants::{OpenParticipant, Verdict};
-use crate::services::spool::{Act, Protected};
+use crate::services::protective::{Act, Protected};
 use actix_web::{HttpRequest, HttpResponse, web};
 use serde::{Deserialize, Serialize};
 use utoipa::ToSchema;

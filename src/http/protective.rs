@@ -6,7 +6,7 @@ use crate::domain::id::ConsultationId;
 use crate::http::problem::Problem;
 use crate::http::{State, caller};
 use crate::services::error::ServiceError;
-use crate::services::spool::{Act, Protected};
+use crate::services::protective::{Act, Protected};
 use actix_web::{HttpRequest, HttpResponse};
 use serde::Serialize;
 use std::time::Duration;

@@ -15,6 +15,7 @@ use crate::domain::time::Timestamp;
 use crate::policy::catalogue::ConsentText;
 use crate::services::Services;
 use crate::services::consents::OpenConsent;
+use crate::services::csv;
 use crate::services::error::ServiceError;
 use crate::services::policies::AcceptedText;
 use crate::storage::consents::{self, Search};
@@ -286,7 +287,7 @@ impl Services {
     }
 
     async fn as_csv(&self, tx: &mut Tx, open: &[OpenConsent]) -> Result<String, ServiceError> {
-        let mut lines = vec![COLUMNS.join(",")];
+        let mut lines = COLUMNS.join(",") + "\r\n";
         for one in open {
             let consent = &one.consent;
             let notice = self.protected(tx, one).await?.unwrap_or_default();
@@ -315,9 +316,9 @@ impl Services {
                 consent.policy_digest.clone(),
                 notice,
             ];
-            lines.push(cells.iter().map(|cell| csv_cell(cell)).collect::<Vec<_>>().join(","));
+            lines.push_str(&csv::line(cells.iter().map(String::as_str)));
         }
-        Ok(lines.join("\r\n") + "\r\n")
+        Ok(lines)
     }
 
     /// The redisclosure notice that must go with a decision, if its text says so.
@@ -379,12 +380,6 @@ const COLUMNS: [&str; 21] = [
     "redisclosure_notice",
 ];
 
-/// A cell of a table that no spreadsheet takes for a formula (RFC 4180).
-fn csv_cell(text: &str) -> String {
-    let harmless = if text.starts_with(['=', '+', '-', '@', '\t', '\r']) { format!("'{text}") } else { text.to_owned() };
-    format!("\"{}\"", harmless.replace('"', "\"\""))
-}
-
 fn narrowed(wanted: &Search) -> usize {
     let by = [
         wanted.id.is_some(),
@@ -395,18 +390,4 @@ fn narrowed(wanted: &Search) -> usize {
         wanted.to.is_some(),
     ];
     by.into_iter().filter(|narrowed| *narrowed).count()
-}
-
-#[cfg(test)]
-mod tests {
-    use super::csv_cell;
-
-    #[test]
-    fn no_cell_is_taken_for_a_formula_or_breaks_its_line() {
-        assert_eq!(csv_cell("=HYPERLINK(\"x\")"), "\"'=HYPERLINK(\"\"x\"\")\"");
-        for start in ['=', '+', '-', '@', '\t', '\r'] {
-            assert!(csv_cell(&format!("{start}1")).starts_with("\"'"));
-        }
-        assert_eq!(csv_cell("a,b\nc"), "\"a,b\nc\"");
-    }
 }

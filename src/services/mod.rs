@@ -3,11 +3,13 @@
 pub mod access;
 pub mod accounts;
 pub mod audit;
+pub mod audit_feeds;
 pub mod bundle;
 pub mod ceremonies;
 pub mod consent_registers;
 pub mod consents;
 pub mod consultations;
+pub mod csv;
 pub mod custody;
 pub mod emergency;
 pub mod entries;
@@ -21,6 +23,7 @@ pub mod patients;
 pub mod playback;
 pub mod policies;
 pub mod proofs;
+pub mod protective;
 pub mod receipts;
 pub mod recordings;
 pub mod retention;
@@ -108,7 +111,7 @@ pub struct Services {
     /// Protective acts that wait to be written down.
     pub(crate) spool: Arc<spool::Spool>,
     /// What is believed while the database says nothing.
-    pub(crate) last_known: spool::LastKnown,
+    pub(crate) last_known: protective::LastKnown,
     /// What sealing entries needs again and again.
     pub(crate) known: entries::Known,
     /// What floors above must learn.
@@ -163,7 +166,7 @@ impl Services {
     pub(crate) fn entry(&self, event: Event, caller: &Caller) -> Result<Entry, ServiceError> {
         let id = EntryId::from_uuid(self.new_uuid()?);
         let entry = Entry::new(id, self.now(), event, caller, self.policy().bundle.digest());
-        Ok(match spool::took_effect() {
+        Ok(match protective::took_effect() {
             Some(at) => entry.with("took_effect_at", at.to_string()),
             None => entry,
         })

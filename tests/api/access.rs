@@ -9,7 +9,7 @@ use std::collections::BTreeSet;
 
 /// Who a route answers.
 #[derive(Clone, Copy, PartialEq, Eq)]
-enum For {
+pub enum For {
     /// Anyone: it checks a secret, a password or a token of its own, or tells what is public.
     Anyone,
     /// Whoever is signed in, for themself.
@@ -32,7 +32,7 @@ const OVERSEEING: &[&str] = &["auditor", "records_officer"];
 const OVERSIGHT: &[&str] = &["auditor", "administrator"];
 const KEEPING: &[&str] = &["auditor", "records_officer", "administrator"];
 
-const ROUTES: &[(&str, &str, For)] = &[
+pub const ROUTES: &[(&str, &str, For)] = &[
     ("GET", "/config", Anyone),
     ("POST", "/sign-in", Anyone),
     ("POST", "/sign-in/second-factor", Anyone),
@@ -145,7 +145,7 @@ const ROUTES: &[(&str, &str, For)] = &[
 ];
 
 /// A body that gets past reading, so that it is the policies that answer.
-fn body(path: &str) -> Value {
+pub fn body(path: &str) -> Value {
     match path {
         "/audit/search" => json!({"text": null, "action": null, "outcome": null, "from": null, "to": null, "before": null, "limit": 5}),
         "/audit/contradictions" => json!({"kind": "shorter", "seen": ""}),
@@ -181,14 +181,14 @@ fn body(path: &str) -> Value {
 }
 
 /// A consultation with a recording that was asked for, and everyone's browsers.
-struct Scene {
-    visit: Visit,
+pub struct Scene {
+    pub visit: Visit,
     recording: String,
     ben: String,
 }
 
 impl Scene {
-    async fn new(server: &TestServer) -> Self {
+    pub async fn new(server: &TestServer) -> Self {
         let visit = Visit::new(server).await;
         let patient = visit.patient(server).await;
         let mut ana = visit.clinician.join(&visit.id).await;
@@ -202,7 +202,7 @@ impl Scene {
         Self { visit, recording, ben: ben.as_str().expect("id").to_owned() }
     }
 
-    fn path(&self, template: &str) -> String {
+    pub fn path(&self, template: &str) -> String {
         let id = if template.starts_with("/consultations") {
             &self.visit.id
         } else if template.starts_with("/recordings") {

@@ -1,6 +1,7 @@
 //! The audit log from outside: complete, verifiable, and quick to name what was tampered with.
 
 use crate::on_both_engines;
+use crate::receipts::feed;
 use crate::support::people::{Browser, Visit};
 use crate::support::server::{TestServer, run_on};
 use crate::support::verifier::verify;
@@ -8,6 +9,7 @@ use bedside::crypto::signing::open_checkpoint;
 use bedside::crypto::tree::is_consistent;
 use serde_json::{Value, json};
 use sqlx::Connection;
+use std::path::Path;
 
 async fn search(aud: &Browser, event: &str) -> Vec<Value> {
     let body = json!({"text": null, "event": event, "outcome": null, "from": null, "to": null, "before": null, "limit": 200});
@@ -16,6 +18,97 @@ async fn search(aud: &Browser, event: &str) -> Vec<Value> {
 
 /// Whether an entry belongs to what was asked for.
 type Fits<'a> = &'a dyn Fn(&Value) -> bool;
+
+async fn search_by(aud: &Browser, narrow: Value) -> Vec<Value> {
+    aud.post("/audit/search", narrow).await.expect(200).body["entries"].as_array().expect("entries").clone()
+}
+
+/// Each element that the profiles of IHE BALP make mandatory.
+fn conforms_to_balp(bundle: &Value) {
+    const PROFILE: &str = "https://profiles.ihe.net/ITI/BALP/StructureDefinition/IHE.BasicAudit.";
+    let mut seen = std::collections::BTreeSet::new();
+    for entry in bundle["entry"].as_array().expect("entries") {
+        let event = &entry["resource"];
+        let say = |what: &str| format!("{what} of {event}");
+        let all = |member: &str| event[member].as_array().cloned().unwrap_or_default();
+        let has_agent = |code: &str| all("agent").into_iter().filter(|a| a["type"]["coding"][0]["code"] == code).collect::<Vec<_>>();
+        let entities = |code: &str| all("entity").into_iter().filter(|e| e["type"]["code"] == code).collect::<Vec<_>>();
+        assert!(
+            event["recorded"].is_string() && !all("subtype").is_empty() && event["source"]["observer"]["display"].is_string(),
+            "{}",
+            say("basics")
+        );
+        for role in ["110152", "110153"] {
+            let agent = has_agent(role);
+            assert_eq!(agent.len(), 1, "{}", say(role));
+            assert!(
+                agent[0]["who"].is_object() && agent[0]["network"]["address"].is_string() && agent[0]["requestor"] == false,
+                "{}",
+                say(role)
+            );
+            for forbidden in ["role", "altId", "name", "location", "policy", "media", "purposeOfUse"] {
+                assert!(agent[0][forbidden].is_null(), "{}", say(forbidden));
+            }
+        }
+        let user = has_agent("IRCP");
+        assert!(
+            user.len() == 1 && user[0]["who"].is_object() && user[0]["requestor"] == true && user[0]["network"].is_null(),
+            "{}",
+            say("user")
+        );
+        let Some(profile) = event["meta"]["profile"][0].as_str() else { continue };
+        let name = profile.strip_prefix(PROFILE).unwrap_or_else(|| panic!("{}", say("profile")));
+        seen.insert(name.to_owned());
+        let (of_patient, kind) = name.strip_prefix("Patient").map_or((false, name), |kind| (true, kind));
+        let (action, interaction, client) = match kind {
+            "Create" => ("C", "create", "110153"),
+            "Read" => ("R", "read", "110152"),
+            "Update" => ("U", "update", "110153"),
+            "Delete" => ("D", "delete", "110153"),
+            "Query" => ("E", "search", "110153"),
+            other => panic!("{other}"),
+        };
+        assert_eq!(
+            (event["type"]["code"].as_str(), event["action"].as_str(), event["outcome"].as_str()),
+            (Some("rest"), Some(action), Some("0")),
+            "{}",
+            say("type")
+        );
+        assert!(
+            all("subtype").iter().any(|s| s["system"] == "http://hl7.org/fhir/restful-interaction" && s["code"] == interaction),
+            "{}",
+            say("subtype")
+        );
+        let (asked, answered) = (has_agent(client), has_agent(if client == "110152" { "110153" } else { "110152" }));
+        assert!(asked[0]["who"]["display"] != answered[0]["who"]["display"] && answered[0]["network"]["type"] == "5", "{}", say("client"));
+        let data = entities("2");
+        assert_eq!(data.len(), 1, "{}", say("data"));
+        if kind == "Query" {
+            assert!(data[0]["role"]["code"] == "24" && data[0]["query"].is_string(), "{}", say("query"));
+        } else {
+            assert!(
+                data[0]["role"]["code"] == "4" && data[0]["what"].is_object() && data[0]["detail"].is_null() && data[0]["name"].is_null(),
+                "{}",
+                say("data")
+            );
+        }
+        let patients = entities("1");
+        assert_eq!(patients.len() == 1, of_patient, "{}", say("patient"));
+        for patient in patients {
+            assert!(
+                patient["role"]["code"] == "1" && patient["what"]["reference"].as_str().is_some_and(|r| r.starts_with("Patient/")),
+                "{}",
+                say("patient")
+            );
+        }
+        for request in entities("XrequestId") {
+            assert!(request["what"]["identifier"]["value"].is_string() && request["detail"].is_null(), "{}", say("transaction"));
+        }
+    }
+    for name in ["PatientCreate", "PatientRead", "PatientUpdate"] {
+        assert!(seen.contains(name), "{name} is not among {seen:?}");
+    }
+}
 
 async fn story(server: &TestServer) -> Visit {
     let visit = Visit::new(server).await;
@@ -122,6 +215,41 @@ on_both_engines! {
         }
         // entries are for auditors
         stranger.get("/audit/entries/0").await.refused(401, "UNAUTHENTICATED");
+    }
+
+    async fn what_was_found_leaves_as_ndjson_csv_and_fhir(server) {
+        let visit = story(server).await;
+        let aud = Browser::signed_in(server, "aud").await;
+        let export = async |form: &str, disclose: bool| {
+            aud.post("/audit/export", json!({"form": form, "disclose": disclose, "search": {"consultation": visit.id}})).await.expect(200)
+        };
+        let found = search_by(&aud, json!({"consultation": visit.id, "limit": 200})).await;
+
+        let lines: Vec<Value> = export("ndjson", false).await.text.lines().map(|line| serde_json::from_str(line).expect("JSON")).collect();
+        assert!(lines.len() >= found.len() && lines.iter().all(|line| line["network"].is_null() && line["leaf_hash"].as_str().map(str::len) == Some(64)));
+        assert!(found.iter().all(|entry| lines.iter().any(|line| line["index"] == entry["index"] && line["entry"]["event"] == entry["event"])));
+        assert!(export("ndjson", true).await.text.contains("127.0.0.1"));
+
+        let table = export("csv", false).await;
+        assert_eq!(table.headers["content-type"], "text/csv; charset=utf-8");
+        let rows: Vec<&str> = table.text.trim_end().split("\r\n").collect();
+        assert!(rows[0].starts_with("\"index\",\"at\",\"event\"") && rows.len() > found.len() && !table.text.contains("127.0.0.1"));
+
+        let bundle = export("fhir", false).await;
+        assert_eq!(bundle.headers["content-type"], "application/fhir+json");
+        conforms_to_balp(&bundle.body);
+        let program = "import json,sys\nfrom fhir.resources.R4B.bundle import Bundle\nfrom fhir.resources.R4B.auditevent import AuditEvent\nb=json.load(sys.stdin)\nBundle.model_validate(b)\nfor e in b['entry']: AuditEvent.model_validate(e['resource'])\nprint(len(b['entry']),'valid')";
+        let (valid, said) = feed(&Path::new(env!("CARGO_MANIFEST_DIR")).join(".tools/bin/python"), &["-c", program], &bundle.text);
+        assert!(valid && said.trim().ends_with("valid") && !said.starts_with("0 "), "{said}");
+        assert!(!bundle.text.contains("127.0.0.1") && export("fhir", true).await.text.contains("127.0.0.1"));
+
+        // nothing that fits is an answer too
+        let none = aud.post("/audit/export", json!({"form": "fhir", "search": {"event": "no.such"}})).await.expect(200);
+        assert_eq!(none.body["entry"], json!([]));
+        let exported = search(&aud, "audit.exported").await;
+        assert!(exported.iter().any(|e| e["detail"]["format"] == "fhir" && e["detail"]["disclosed"] == true));
+        aud.post("/audit/export", json!({"form": "xml"})).await.refused(400, "MALFORMED");
+        aud.post("/audit/export", json!({"form": "csv", "search": {"request": "x"}})).await.refused(422, "VALIDATION");
     }
 
     async fn a_browser_that_was_shown_another_log_reports_it(server) {

@@ -21,6 +21,7 @@ mod consent;
 mod consultations;
 mod custody;
 mod emergency;
+mod hygiene;
 mod identity;
 mod invitations;
 mod media;

@@ -32,7 +32,7 @@ async fn asked(call: &Call) -> String {
 }
 
 /// Runs a program with this as its input.
-fn feed(program: &Path, arguments: &[&str], input: &str) -> (bool, String) {
+pub fn feed(program: &Path, arguments: &[&str], input: &str) -> (bool, String) {
     let mut child = Command::new(program)
         .args(arguments)
         .stdin(Stdio::piped())

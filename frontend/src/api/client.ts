@@ -258,7 +258,8 @@ export const api = {
   auditGrowth: (from: number | null) => get<Growth>(from === null ? "/audit/growth" : `/audit/growth?from=${from}`),
   reportContradiction: (kind: Contradiction, seen: string) => post<undefined>("/audit/contradictions", { kind, seen }),
   verifyAudit: () => post<T.AuditVerification>("/audit/verify"),
-  exportAudit: () => send("POST", "/audit/export", { disclose: false }).then((response) => response.blob()),
+  exportAudit: (form: T.AuditExportForm, search: Partial<T.AuditSearch>) =>
+    send("POST", "/audit/export", { form, search, disclose: false }).then((response) => response.blob()),
 
   // policies, retention, users
   policies: (signal?: AbortSignal) => get<T.Policies>("/policies", signal),

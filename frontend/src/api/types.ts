@@ -413,6 +413,9 @@ export interface ProvedEntry {
   disclosures: string[];
 }
 
+/** `bundle` is the whole log with its proofs. */
+export type AuditExportForm = "bundle" | "ndjson" | "csv" | "fhir";
+
 export interface AuditSearch {
   text: string | null;
   /** An event's code, or its area with a dot. */

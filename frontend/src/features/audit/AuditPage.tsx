@@ -7,8 +7,9 @@ import type { AuditEntry } from "../../api/types";
 import { t } from "../../messages";
 import "../../messages/audit";
 import { focusFirstError } from "../../state/forms";
-import { useResource } from "../../state/resource";
-import { announce, Button, Card, EmptyState, Field, Page, ProblemNotice, Segmented, Select, Skeleton } from "../../ui";
+import { download } from "../../state/download";
+import { useAction, useResource } from "../../state/resource";
+import { announce, Button, Card, EmptyState, Field, Page, ProblemNotice, Segmented, Select, Skeleton, toast } from "../../ui";
 import "./audit.css";
 import { Entries } from "./Entries";
 import { AREAS, EMPTY_SEARCH, isBackwards, toSearch, type SearchForm } from "./search-form";
@@ -171,6 +172,28 @@ function Form({ form, setForm, busy, onSearch }: {
   );
 }
 
+const FILES = { csv: "csv", ndjson: "ndjson", fhir: "fhir.json" } as const;
+
+/** Saves everything that fits the search, not only what is shown. */
+function TakeAway({ form }: { form: SearchForm }): JSX.Element {
+  const take = useAction(async (kind: keyof typeof FILES) => {
+    const file = `bedside-audit-${new Date().toISOString().slice(0, 19).replace(/[:T]/g, "-")}.${FILES[kind]}`;
+    const { before: _before, limit: _limit, ...search } = toSearch(form, null);
+    download(await api.exportAudit(kind, search), file);
+    toast(t("audit.export.done", { file }));
+  });
+  return (
+    <div class="row" role="group" aria-label={t("audit.take")}>
+      {(Object.keys(FILES) as (keyof typeof FILES)[]).map((kind) => (
+        <Button key={kind} variant="quiet" icon="download" busy={take.busy} onClick={() => void take.run(kind)}>
+          {t(`audit.take.${kind}`)}
+        </Button>
+      ))}
+      {take.problem && <ProblemNotice problem={take.problem} />}
+    </div>
+  );
+}
+
 function Results({ search, form, onSearch }: { search: Search; form: SearchForm; onSearch: (form: SearchForm) => void }): JSX.Element {
   const { found, problem, busy } = search;
   const [timeline, setTimeline] = useState(false);
@@ -200,6 +223,7 @@ function Results({ search, form, onSearch }: { search: Search; form: SearchForm;
           </Button>
         </div>
       )}
+      <div class="row row--spread">
       <Segmented
         label={t("audit.order")}
         value={timeline ? "timeline" : "newest"}
@@ -209,6 +233,8 @@ function Results({ search, form, onSearch }: { search: Search; form: SearchForm;
           { value: "timeline", label: t("audit.order.timeline") },
         ]}
       />
+        <TakeAway form={form} />
+      </div>
       {problem && <ProblemNotice problem={problem} {...(found ? {} : { onRetry: search.more })} />}
       {!found && !problem && <Skeleton lines={6} />}
       {found &&

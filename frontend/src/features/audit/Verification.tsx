@@ -51,7 +51,7 @@ export function Verification(): JSX.Element {
   });
   const take = useAction(async () => {
     const file = `bedside-audit-${new Date().toISOString().slice(0, 19).replace(/[:T]/g, "-")}.tar`;
-    download(await api.exportAudit(), file);
+    download(await api.exportAudit("bundle", {}), file);
     toast(t("audit.export.done", { file }));
   });
   return (

@@ -1,0 +1,191 @@
+//! Entries in the forms that other systems read: NDJSON, CSV, and FHIR R4 `AuditEvent` after IHE BALP.
+
+pub mod fhir;
+
+use crate::domain::access::{ExportAudit, Permit};
+use crate::domain::audit::Event;
+use crate::services::Services;
+use crate::services::audit::FoundEntry;
+use crate::services::csv;
+use crate::services::error::ServiceError;
+use crate::storage::audit_index::{self, Search};
+use serde_json::json;
+use std::sync::Arc;
+use tokio::sync::mpsc::{Receiver, Sender, channel};
+
+/// Entries read at a time.
+const PAGE: u32 = 500;
+/// Chunks that wait for a slow reader.
+const AHEAD: usize = 8;
+
+/// How entries leave.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Form {
+    /// One JSON object a line.
+    Ndjson,
+    /// A table.
+    Csv,
+    /// A FHIR R4 bundle of `AuditEvent`.
+    Fhir,
+}
+
+impl Form {
+    /// Its name.
+    #[must_use]
+    pub const fn as_str(self) -> &'static str {
+        match self {
+            Self::Ndjson => "ndjson",
+            Self::Csv => "csv",
+            Self::Fhir => "fhir",
+        }
+    }
+
+    fn head(self) -> String {
+        match self {
+            Self::Ndjson => String::new(),
+            Self::Csv => csv::line(COLUMNS),
+            Self::Fhir => r#"{"resourceType":"Bundle","type":"collection","entry":["#.to_owned(),
+        }
+    }
+
+    fn foot(self) -> &'static str {
+        match self {
+            Self::Ndjson | Self::Csv => "",
+            Self::Fhir => "]}\n",
+        }
+    }
+}
+
+const COLUMNS: [&str; 16] = [
+    "index",
+    "at",
+    "event",
+    "action",
+    "outcome",
+    "agent_kind",
+    "agent_id",
+    "agent_name",
+    "agent_role",
+    "network",
+    "entities",
+    "purpose_of_use",
+    "request_id",
+    "policy_digest",
+    "detail",
+    "leaf_hash",
+];
+
+impl Services {
+    /// Begins an export of the entries that fit, newest first; what comes out of the channel is the file. Network addresses go along only if
+    /// they are to be disclosed.
+    ///
+    /// # Errors
+    /// If the log cannot be read or the export not audited.
+    pub async fn export_entries(
+        self: &Arc<Self>,
+        permit: &Permit<ExportAudit>,
+        wanted: Search,
+        form: Form,
+        disclose: bool,
+    ) -> Result<Receiver<Result<Vec<u8>, ServiceError>>, ServiceError> {
+        self.nothing_pending()?;
+        let network = wanted.network.as_deref().map(|address| self.network_term(address)).transpose()?;
+        let mut entry = self.entry(Event::AuditExported, permit.caller())?.with("format", form.as_str()).with("disclosed", disclose);
+        for (kind, id) in &wanted.about {
+            entry = entry.about(kind, id);
+        }
+        self.record(entry).await?;
+        let size = self.checkpoint().await?.size;
+        self.sequencer.findable(&self.database, size).await;
+        let (out, chunks) = channel(AHEAD);
+        let services = Arc::clone(self);
+        let wanted = Search { network, ..wanted };
+        tokio::spawn(async move {
+            if let Err(error) = services.write_entries(wanted, form, disclose, &out).await {
+                // the connection breaks off: what came is not taken for the whole
+                let _ = out.send(Err(error)).await;
+            }
+        });
+        Ok(chunks)
+    }
+
+    async fn write_entries(
+        &self,
+        mut wanted: Search,
+        form: Form,
+        disclose: bool,
+        out: &Sender<Result<Vec<u8>, ServiceError>>,
+    ) -> Result<(), ServiceError> {
+        let given_up = |_| ServiceError::Internal("the export was given up".to_owned());
+        let mut read = self.database.read_much().await?;
+        wanted.limit = PAGE;
+        let mut text = form.head();
+        let mut first = true;
+        loop {
+            let stored = audit_index::search(read.tx(), &wanted).await?;
+            let last = stored.last().and_then(|entry| entry.index);
+            let more = stored.len() >= PAGE as usize;
+            for mut found in self.found(read.tx(), stored).await? {
+                if !disclose {
+                    found.network = None;
+                }
+                match form {
+                    Form::Ndjson => text.push_str(&as_line(&found)),
+                    Form::Csv => text.push_str(&as_row(&found)),
+                    Form::Fhir => {
+                        if !first {
+                            text.push(',');
+                        }
+                        let resource = fhir::audit_event(&found, &self.settings.public_origin);
+                        text.push_str(&json!({"fullUrl": format!("urn:uuid:{}", found.entry.id), "resource": resource}).to_string());
+                    }
+                }
+                first = false;
+            }
+            wanted.before = last;
+            if !more {
+                text.push_str(form.foot());
+                return out.send(Ok(text.into_bytes())).await.map_err(given_up);
+            }
+            out.send(Ok(std::mem::take(&mut text).into_bytes())).await.map_err(given_up)?;
+        }
+    }
+}
+
+fn as_line(found: &FoundEntry) -> String {
+    json!({
+        "index": found.index,
+        "leaf_hash": found.leaf_hash,
+        "agent_name": found.agent_name,
+        "network": found.network,
+        "entry": found.entry,
+    })
+    .to_string()
+        + "\n"
+}
+
+fn as_row(found: &FoundEntry) -> String {
+    let entry = &found.entry;
+    let text = |value: &Option<String>| value.clone().unwrap_or_default();
+    let entities: Vec<String> = entry.entities.iter().map(|e| format!("{}/{}", e.kind, e.id)).collect();
+    let detail = if entry.detail.is_empty() { String::new() } else { serde_json::Value::Object(entry.detail.clone()).to_string() };
+    let cells = [
+        found.index.to_string(),
+        entry.at.to_string(),
+        entry.event.clone(),
+        entry.action.as_str().to_owned(),
+        entry.outcome.as_str().to_owned(),
+        entry.agent.kind.clone(),
+        text(&entry.agent.id),
+        text(&found.agent_name),
+        text(&entry.agent.role),
+        text(&found.network),
+        entities.join(" "),
+        entry.purpose_of_use.clone(),
+        entry.request_id.map(|id| id.to_string()).unwrap_or_default(),
+        entry.policy_digest.clone(),
+        detail,
+        found.leaf_hash.clone(),
+    ];
+    csv::line(cells.iter().map(String::as_str))
+}

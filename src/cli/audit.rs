@@ -2,8 +2,10 @@
 
 use crate::cli::settings::{Settings, block_on};
 use crate::config::Config;
-use crate::domain::access::{Caller, ExportAudit, ReadAudit};
+use crate::domain::access::{Caller, EraseEvidence, ExportAudit, ReadAudit};
+use crate::domain::id::{AccountId, PatientId};
 use crate::services::bundle::Disclose;
+use crate::services::erasure::Subject;
 use crate::startup::{Parts, open_services};
 use clap::Subcommand;
 use std::fs::File;
@@ -15,6 +17,25 @@ use std::path::PathBuf;
 pub enum Audit {
     /// Recompute the whole tree from the stored entries and check it against every signed checkpoint, on the record.
     Verify {
+        /// Where things are.
+        #[command(flatten)]
+        settings: Settings,
+    },
+    /// Destroy the key of someone's evidence once its legal period is over. Their personal values in the log, and the statements they signed,
+    /// open for nobody from then on; the entries and all proofs stay. It cannot be undone.
+    Erase {
+        /// A patient's id.
+        #[arg(long, conflicts_with_all = ["account", "visitors"])]
+        patient: Option<PatientId>,
+        /// An account's id.
+        #[arg(long, conflicts_with = "visitors")]
+        account: Option<AccountId>,
+        /// A month, such as 2026-03, of those who were nobody in particular.
+        #[arg(long)]
+        visitors: Option<String>,
+        /// Do it. Without this the command only says what it would do.
+        #[arg(long)]
+        confirm: bool,
         /// Where things are.
         #[command(flatten)]
         settings: Settings,
@@ -52,6 +73,28 @@ impl Audit {
                 }
                 let text = format!("{} entries, complete and unchanged.\nRoot hash {}\nSigned by {key}", verified.size, verified.root_hash);
                 writeln!(io::stdout(), "{text}").map_err(|e| e.to_string())
+            }
+            Self::Erase { patient, account, visitors, confirm, settings } => {
+                let subject = match (patient, account, visitors) {
+                    (Some(id), ..) => Subject::Patient(id),
+                    (_, Some(id), _) => Subject::Account(id),
+                    (.., Some(month)) => Subject::Visitors(month),
+                    _ => return Err("name a --patient, an --account or the --visitors of a month".to_owned()),
+                };
+                if !confirm {
+                    return Err(format!("this destroys the evidence of {subject} for good. Say --confirm to do it."));
+                }
+                let config = settings.over(Config::default())?;
+                let said = format!("The evidence key of {subject} is destroyed");
+                let entries = block_on(async move {
+                    let origin = config.public_origin.clone().unwrap_or_else(|| "http://localhost".to_owned());
+                    let (services, _) = open_services(&config, origin, Parts::default()).await.map_err(|e| e.to_string())?;
+                    let permit = services.permit::<EraseEvidence>(&Caller::system()).await.map_err(|e| e.to_string())?;
+                    let erased = services.erase_evidence(&permit, &subject).await.map_err(|e| e.to_string());
+                    services.close().await;
+                    erased
+                })?;
+                writeln!(io::stdout(), "{said}: {entries} entries had personal values.").map_err(|e| e.to_string())
             }
             Self::Export { out, disclose, settings } => {
                 let config = settings.over(Config::default())?;

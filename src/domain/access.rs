@@ -275,6 +275,8 @@ operations! {
     GrantPlayback = "grant_playback" dangerous,
     /// Destroy a recording; nothing offers this yet.
     EraseRecording = "erase_recording" dangerous,
+    /// Destroy the key of someone's evidence, once its legal period is over; at the machine alone.
+    EraseEvidence = "erase_evidence" dangerous,
 }
 
 /// What the policies said.

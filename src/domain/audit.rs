@@ -246,6 +246,8 @@ events! {
     PlaybackStarted = "playback.started", R, true;
     /// A recording's content did not verify.
     IntegrityFailed = "recording.integrity_failed", R, true;
+    /// The key of someone's evidence was destroyed: their personal values in the log, and the statements they signed, open for nobody.
+    EvidenceErased = "evidence.erased", D, true;
     /// The audit log was searched.
     AuditSearched = "audit.searched", R, true;
     /// An entry was read with its proof and its personal values.

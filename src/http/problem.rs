@@ -183,6 +183,7 @@ impl From<ServiceError> for Problem {
             ServiceError::LegalHold => {
                 Self::new(S::CONFLICT, "LEGAL_HOLD", "A legal hold stands on this recording: it cannot be destroyed.")
             }
+            ServiceError::KeptUntil(until) => Self::new(S::CONFLICT, "RETENTION", format!("It must be kept until {until}.")),
             ServiceError::NoticeRequired => Self::new(
                 S::CONFLICT,
                 "NOTICE_REQUIRED",

@@ -48,6 +48,13 @@ fn remember<K: std::hash::Hash + Eq, V>(map: &Mutex<HashMap<K, V>>, key: K, valu
     map.insert(key, value);
 }
 
+impl Known {
+    /// Forgets a subject's key, which is destroyed.
+    pub(crate) fn forget(&self, subject: &str) {
+        self.keys.lock().unwrap_or_else(PoisonError::into_inner).remove(subject);
+    }
+}
+
 /// Entries that are ready, and the keys that were made for them: to be remembered once they are committed.
 pub(crate) struct Ready {
     pub(crate) entries: Vec<NewEntry>,
@@ -200,9 +207,11 @@ pub(crate) fn personal_values(entry: &Entry, disclosures: &[String]) -> Result<V
 /// Under whose evidence key the personal values of an entry are.
 fn subject_of(entry: &Entry) -> String {
     let patients = entry.entities.iter().filter(|e| e.kind == "patient").count();
+    // looking into the log is about who looks: it does not make the evidence of a patient last longer
+    let looked = entry.event.starts_with("audit.");
     match (entry.entity("patient"), &entry.agent.id) {
         // a list of many belongs to who asked for it
-        (Some(patient), _) if patients == 1 => patient.to_owned(),
+        (Some(patient), _) if patients == 1 && !looked => patient.to_owned(),
         (_, Some(account)) if entry.agent.kind == "account" => format!("account/{account}"),
         _ => format!("visitors/{}", entry.at.month()),
     }

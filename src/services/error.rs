@@ -7,6 +7,7 @@ use crate::crypto::password::PasswordError;
 use crate::domain::access::Denial;
 use crate::domain::invitation::Refusal;
 use crate::domain::patient::FieldError;
+use crate::domain::time::Timestamp;
 use crate::storage::error::StorageError;
 use std::time::Duration;
 
@@ -114,6 +115,9 @@ pub enum ServiceError {
     /// A legal hold stands on it.
     #[error("a legal hold stands on it")]
     LegalHold,
+    /// It must be kept until then.
+    #[error("it must be kept until {0}")]
+    KeptUntil(Timestamp),
     /// The record needs a redisclosure notice, and the policies have none.
     #[error("the redisclosure notice is missing")]
     NoticeRequired,

@@ -13,6 +13,7 @@ pub mod csv;
 pub mod custody;
 pub mod emergency;
 pub mod entries;
+pub mod erasure;
 pub mod error;
 pub mod events;
 pub mod invitations;

@@ -25,6 +25,7 @@ const ENTRY: &str =
     "SELECT id, body, COALESCE(leaf_index, -1) AS leaf_index, subject_id, disclosures, network_term FROM audit_entries WHERE id = $1";
 const RANGE: &str = "SELECT id, body, leaf_index, subject_id, disclosures, network_term FROM audit_entries
     WHERE leaf_index >= $1 AND leaf_index < $2 ORDER BY leaf_index";
+const LAST_OF_SUBJECT: &str = "SELECT COALESCE(MAX(at), 0) AS number FROM audit_entries WHERE subject_id = $1";
 const WIPE: &str = "UPDATE audit_entries SET disclosures = NULL, network_term = NULL
     WHERE subject_id = $1 AND (disclosures IS NOT NULL OR network_term IS NOT NULL)";
 const NOTE_REQUEST: &str = "INSERT INTO audit_requests (key_hash, entry_id, at) VALUES ($1, $2, $3) ON CONFLICT DO NOTHING";
@@ -48,6 +49,7 @@ pub const STATEMENTS: &[&str] = &[
     LASTING,
     ENTRY,
     RANGE,
+    LAST_OF_SUBJECT,
     WIPE,
     NOTE_REQUEST,
     FORGET_REQUESTS,
@@ -166,6 +168,11 @@ struct UnplacedRow {
     id: String,
     at: i64,
     body: String,
+}
+
+#[derive(sqlx::FromRow)]
+struct NumberRow {
+    number: i64,
 }
 
 #[derive(sqlx::FromRow)]
@@ -378,6 +385,14 @@ pub async fn lookup(tx: &mut Tx, id: EntryId) -> Result<Option<StoredEntry>, Sto
 /// See [`StorageError`].
 pub async fn range(tx: &mut Tx, from: u64, to: u64) -> Result<Vec<StoredEntry>, StorageError> {
     fetch_all!(tx, EntryRow, RANGE, signed(from), signed(to))?.into_iter().map(TryInto::try_into).collect()
+}
+
+/// When the newest entry was made whose personal values are a subject's; `None` if there is none.
+///
+/// # Errors
+/// See [`StorageError`].
+pub async fn last_of_subject(tx: &mut Tx, subject: &str) -> Result<Option<Timestamp>, StorageError> {
+    Ok(fetch_optional!(tx, NumberRow, LAST_OF_SUBJECT, subject)?.map(|row| row.number).filter(|at| *at > 0).map(time))
 }
 
 /// Wipes the sealed personal values of a subject; gives how many entries had some. The entries stay as they are.

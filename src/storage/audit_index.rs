@@ -14,7 +14,12 @@ use std::collections::{BTreeMap, BTreeSet};
 const SIZE: &str = "SELECT COALESCE(MAX(leaf_index) + 1, 0) AS number FROM audit_index";
 const SPAN: &str = "SELECT COALESCE((SELECT MIN(at) FROM audit_index), 0) AS first, COALESCE((SELECT MAX(at) FROM audit_index), 0) AS last";
 const NAME: &str = "SELECT id, uses FROM audit_names WHERE kind = $1 AND name = $2";
-const FORGET_NAME: &str = "DELETE FROM audit_names WHERE kind = $1 AND name = $2";
+const FORGET_NETWORKS: &str =
+    "UPDATE audit_index SET network = 0 WHERE leaf_index IN (SELECT leaf_index FROM audit_entries WHERE subject_id = $1)";
+const FORGET_MENTIONS: &str = "DELETE FROM audit_mentions WHERE name IN (SELECT id FROM audit_names WHERE kind = 'network')
+    AND leaf_index IN (SELECT leaf_index FROM audit_entries WHERE subject_id = $1)";
+const FORGET_NAMES: &str = "DELETE FROM audit_names WHERE kind = 'network'
+    AND NOT EXISTS (SELECT 1 FROM audit_mentions m WHERE m.name = audit_names.id)";
 
 /// Rows that fit: everything but the name that leads to them.
 macro_rules! narrowed {
@@ -51,7 +56,8 @@ const BY_TEXT: &str = narrowed!(
 );
 
 /// Every statement that both engines read, for the test that prepares them.
-pub const STATEMENTS: &[&str] = &[SIZE, SPAN, NAME, FORGET_NAME, SCAN, BY_TIME, BY_NAME, BY_REQUEST, BY_TEXT];
+pub const STATEMENTS: &[&str] =
+    &[SIZE, SPAN, NAME, FORGET_NETWORKS, FORGET_MENTIONS, FORGET_NAMES, SCAN, BY_TIME, BY_NAME, BY_REQUEST, BY_TEXT];
 
 /// Takes `[[kind, name, uses], …]`.
 const PUT_NAMES: Bulk = Bulk {
@@ -215,12 +221,14 @@ fn names(entry: &Facts) -> BTreeSet<(&str, &str)> {
     names
 }
 
-/// Forgets a blind term, so that nobody can find by it any more.
+/// Forgets from which networks the entries of a subject came, so that nobody can find them by that any more.
 ///
 /// # Errors
 /// See [`StorageError`].
-pub async fn forget_network(tx: &mut Tx, term: &str) -> Result<(), StorageError> {
-    execute!(tx, FORGET_NAME, "network", term)?;
+pub async fn forget_networks(tx: &mut Tx, subject: &str) -> Result<(), StorageError> {
+    execute!(tx, FORGET_NETWORKS, subject)?;
+    execute!(tx, FORGET_MENTIONS, subject)?;
+    execute!(tx, FORGET_NAMES)?;
     Ok(())
 }
 

@@ -1,6 +1,6 @@
 //! Custody of recordings: legal holds on them, and grants to watch one.
 
-use crate::domain::id::{AccountId, HoldId, PlaybackGrantId, RecordingId};
+use crate::domain::id::{AccountId, HoldId, PatientId, PlaybackGrantId, RecordingId};
 use crate::domain::time::Timestamp;
 use crate::storage::database::{Tx, execute, fetch_all, fetch_optional};
 use crate::storage::error::StorageError;
@@ -10,6 +10,8 @@ const INSERT_HOLD: &str = "INSERT INTO legal_holds (id, recording_id, reason, pl
 const RELEASE: &str =
     "UPDATE legal_holds SET released_by = $3, released_at = $4 WHERE id = $1 AND recording_id = $2 AND released_at IS NULL";
 const HOLDS: &str = "SELECT * FROM legal_holds WHERE recording_id = $1 ORDER BY placed_at DESC";
+const HELD_OF_PATIENT: &str =
+    "SELECT h.id FROM legal_holds h JOIN recordings r ON r.id = h.recording_id WHERE r.patient_id = $1 AND h.released_at IS NULL LIMIT 1";
 const IS_HELD: &str = "SELECT id FROM legal_holds WHERE recording_id = $1 AND released_at IS NULL LIMIT 1";
 const INSERT_GRANT: &str = "INSERT INTO playback_grants (id, recording_id, account_id, reason, granted_by, granted_at, expires_at)
     VALUES ($1, $2, $3, $4, $5, $6, $7)";
@@ -22,7 +24,8 @@ const IS_GRANTED: &str =
     "SELECT id FROM playback_grants WHERE recording_id = $1 AND account_id = $2 AND ended_at IS NULL AND expires_at > $3 LIMIT 1";
 
 /// Every statement, for the test that prepares them on both engines.
-pub const STATEMENTS: &[&str] = &[INSERT_HOLD, RELEASE, HOLDS, IS_HELD, INSERT_GRANT, END_GRANT, GRANTS, GRANTED_TO, IS_GRANTED];
+pub const STATEMENTS: &[&str] =
+    &[INSERT_HOLD, RELEASE, HOLDS, HELD_OF_PATIENT, IS_HELD, INSERT_GRANT, END_GRANT, GRANTS, GRANTED_TO, IS_GRANTED];
 
 /// A legal hold: while one stands, a recording is not destroyed.
 #[derive(Debug, Clone)]
@@ -146,6 +149,14 @@ pub async fn release(tx: &mut Tx, id: HoldId, recording: RecordingId, by: Accoun
 /// See [`StorageError`].
 pub async fn holds(tx: &mut Tx, recording: RecordingId) -> Result<Vec<LegalHold>, StorageError> {
     fetch_all!(tx, HoldRow, HOLDS, recording.to_string())?.into_iter().map(TryInto::try_into).collect()
+}
+
+/// Whether a legal hold stands on any recording of a patient.
+///
+/// # Errors
+/// See [`StorageError`].
+pub async fn is_patient_held(tx: &mut Tx, patient: PatientId) -> Result<bool, StorageError> {
+    Ok(fetch_optional!(tx, (String,), HELD_OF_PATIENT, patient.to_string())?.is_some())
 }
 
 /// Whether a hold stands on a recording.

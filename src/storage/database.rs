@@ -292,7 +292,7 @@ impl WriteTx {
     /// When the connection is broken; nothing is kept then either.
     pub async fn rollback(self) -> Result<(), StorageError> {
         match self.tx.engine {
-            EngineTx::Sqlite(SqliteTx::Write(tx)) => tx.rollback().await?,
+            EngineTx::Sqlite(SqliteTx::Write(tx)) => tx.rollback().await,
             EngineTx::Sqlite(SqliteTx::Read(tx)) => tx.rollback().await?,
             EngineTx::Postgres(tx) => tx.rollback().await?,
         }

@@ -33,12 +33,22 @@ pub(super) enum Lost {
 #[derive(Clone)]
 pub(super) struct Writer(Arc<Mutex<Inner>>);
 
+/// What the connection has begun.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum Standing {
+    /// Nothing.
+    Idle,
+    /// The group's transaction, between two of its members.
+    Between,
+    /// A member's savepoint too. Until its owner ends it well, whoever comes next undoes it.
+    Inside,
+    /// Nobody knows: a beginning was given up half-way.
+    Unsure,
+}
+
 struct Inner {
     connection: Option<SqliteConnection>,
-    /// Whether the group's transaction was begun.
-    open: bool,
-    /// Whether a transaction was given up before it ended: its savepoint is still there.
-    abandoned: bool,
+    standing: Standing,
     members: Vec<oneshot::Sender<Ending>>,
     /// Whether someone waits in the queue to commit the group.
     committer_queued: bool,
@@ -53,21 +63,20 @@ pub(super) struct GroupTx {
 impl Writer {
     pub(super) async fn open(options: &SqliteConnectOptions) -> Result<Self, Error> {
         let connection = SqliteConnection::connect_with(options).await?;
-        let inner = Inner { connection: Some(connection), open: false, abandoned: false, members: Vec::new(), committer_queued: false };
+        let inner = Inner { connection: Some(connection), standing: Standing::Idle, members: Vec::new(), committer_queued: false };
         Ok(Self(Arc::new(Mutex::new(inner))))
     }
 
     /// Waits for its turn and begins.
     pub(super) async fn begin(&self, patience: Duration) -> Result<GroupTx, Error> {
         let mut inner = tokio::time::timeout(patience, Arc::clone(&self.0).lock_owned()).await.map_err(|_| Error::PoolTimedOut)?;
-        inner.settle().await?;
-        if !inner.open {
+        inner.settle().await;
+        let before = std::mem::replace(&mut inner.standing, Standing::Unsure);
+        if before == Standing::Idle {
             inner.run(SQLITE_BEGIN_WRITE).await?;
-            inner.open = true;
         }
         inner.run(SAVEPOINT).await?;
-        // until it ends well, whoever comes next has to undo it
-        inner.abandoned = true;
+        inner.standing = Standing::Inside;
         Ok(GroupTx { inner: Some(inner), writer: self.clone() })
     }
 
@@ -75,7 +84,8 @@ impl Writer {
     async fn commit_group(self) {
         let mut inner = self.0.lock().await;
         inner.committer_queued = false;
-        if inner.settle().await.is_err() || !inner.open {
+        inner.settle().await;
+        if inner.standing != Standing::Between {
             return;
         }
         let ending = match inner.run(COMMIT).await {
@@ -87,7 +97,7 @@ impl Writer {
                 Err(if may_be_on_disk(&error) { Lost::Unknown } else { Lost::Undone })
             }
         };
-        inner.open = false;
+        inner.standing = Standing::Idle;
         inner.tell(ending);
     }
 
@@ -122,19 +132,18 @@ impl Inner {
     }
 
     /// Undoes what was given up. If the engine has rolled back the whole group by itself, its members are told.
-    async fn settle(&mut self) -> Result<(), Error> {
-        if !self.abandoned {
-            return Ok(());
+    async fn settle(&mut self) {
+        let standing = self.standing;
+        if matches!(standing, Standing::Idle | Standing::Between) {
+            return;
         }
-        if self.run(UNDO).await.is_ok() && self.run(RELEASE).await.is_ok() {
-            self.abandoned = false;
-            return Ok(());
+        if standing == Standing::Inside && self.run(UNDO).await.is_ok() && self.run(RELEASE).await.is_ok() {
+            self.standing = Standing::Between;
+            return;
         }
         let _ = self.run(ROLLBACK).await;
-        self.abandoned = false;
-        self.open = false;
+        self.standing = Standing::Idle;
         self.tell(Err(Lost::Undone));
-        Ok(())
     }
 }
 
@@ -145,10 +154,9 @@ impl GroupTx {
     }
 
     /// Undoes everything and ends.
-    pub(super) async fn rollback(mut self) -> Result<(), Error> {
-        match self.inner.as_mut() {
-            Some(inner) => inner.settle().await,
-            None => Ok(()),
+    pub(super) async fn rollback(mut self) {
+        if let Some(inner) = self.inner.as_mut() {
+            inner.settle().await;
         }
     }
 
@@ -159,7 +167,7 @@ impl GroupTx {
             self.inner = Some(inner);
             return Err(error);
         }
-        inner.abandoned = false;
+        inner.standing = Standing::Between;
         let (tell, told) = oneshot::channel();
         inner.members.push(tell);
         self.queue_committer(&mut inner);
@@ -184,5 +192,91 @@ impl Drop for GroupTx {
         {
             self.queue_committer(&mut inner);
         }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use sqlx::Row;
+    use sqlx::sqlite::SqliteJournalMode;
+    use std::str::FromStr;
+
+    async fn writer(folder: &tempfile::TempDir) -> (Writer, SqliteConnectOptions) {
+        let address = format!("sqlite:{}", folder.path().join("x.db").display());
+        let options =
+            SqliteConnectOptions::from_str(&address).expect("address").create_if_missing(true).journal_mode(SqliteJournalMode::Wal);
+        let writer = Writer::open(&options).await.expect("writer");
+        let mut tx = writer.begin(Duration::from_secs(1)).await.expect("begun");
+        sqlx::query("CREATE TABLE t (n INTEGER PRIMARY KEY)").execute(tx.connection().expect("open")).await.expect("made");
+        assert_eq!(tx.commit().await.expect("committed"), Ok(()));
+        (writer, options)
+    }
+
+    async fn stored(options: &SqliteConnectOptions) -> Vec<i64> {
+        let mut connection = SqliteConnection::connect_with(options).await.expect("connection");
+        sqlx::query("SELECT n FROM t ORDER BY n").fetch_all(&mut connection).await.expect("rows").iter().map(|row| row.get(0)).collect()
+    }
+
+    async fn insert(tx: &mut GroupTx, n: i64) -> Result<(), Error> {
+        sqlx::query("INSERT INTO t (n) VALUES ($1)").bind(n).execute(tx.connection()?).await.map(|_| ())
+    }
+
+    /// Of many at once, what commits is there when its owner is told, and what is rolled back or given up is not.
+    #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+    async fn what_commits_is_there_and_what_is_given_up_is_not() {
+        let folder = tempfile::tempdir().expect("folder");
+        let (writer, options) = writer(&folder).await;
+        let tasks: Vec<_> = (0..90_i64)
+            .map(|n| {
+                let (writer, options) = (writer.clone(), options.clone());
+                tokio::spawn(async move {
+                    let mut tx = writer.begin(Duration::from_secs(10)).await.expect("its turn");
+                    insert(&mut tx, n).await.expect("inserted");
+                    match n % 3 {
+                        0 => {
+                            assert_eq!(tx.commit().await.expect("released"), Ok(()));
+                            assert!(stored(&options).await.contains(&n), "on the disk once told");
+                        }
+                        1 => tx.rollback().await,
+                        _ => drop(tx),
+                    }
+                })
+            })
+            .collect();
+        for task in tasks {
+            task.await.expect("it ends");
+        }
+        assert_eq!(stored(&options).await, (0..90).filter(|n| n % 3 == 0).collect::<Vec<i64>>());
+    }
+
+    /// A statement that fails takes its own transaction with it, and nobody else's.
+    #[tokio::test]
+    async fn a_refused_statement_harms_no_other_member() {
+        let folder = tempfile::tempdir().expect("folder");
+        let (writer, options) = writer(&folder).await;
+        let mut one = writer.begin(Duration::from_secs(1)).await.expect("begun");
+        insert(&mut one, 1).await.expect("inserted");
+        let (first, second) = tokio::join!(one.commit(), async {
+            let mut two = writer.begin(Duration::from_secs(1)).await.expect("begun");
+            assert!(insert(&mut two, 1).await.is_err(), "it sees what the other one inserted");
+            insert(&mut two, 2).await.expect("inserted");
+            drop(two);
+            let mut three = writer.begin(Duration::from_secs(1)).await.expect("begun");
+            insert(&mut three, 3).await.expect("inserted");
+            three.commit().await
+        });
+        assert_eq!((first.expect("released"), second.expect("released")), (Ok(()), Ok(())));
+        assert_eq!(stored(&options).await, [1, 3]);
+    }
+
+    #[tokio::test]
+    async fn whoever_waits_too_long_for_their_turn_is_told() {
+        let folder = tempfile::tempdir().expect("folder");
+        let (writer, _) = writer(&folder).await;
+        let held = writer.begin(Duration::from_secs(1)).await.expect("begun");
+        assert!(matches!(writer.begin(Duration::from_millis(20)).await, Err(Error::PoolTimedOut)));
+        drop(held);
+        assert!(writer.begin(Duration::from_secs(1)).await.is_ok());
     }
 }

@@ -21,6 +21,7 @@ mod consent;
 mod consultations;
 mod custody;
 mod emergency;
+mod erasure;
 mod hygiene;
 mod identity;
 mod invitations;

@@ -111,6 +111,10 @@ export default {
   "audit.agent.account": "An account",
   "audit.agent.participant": "A participant",
 
+  "audit.event.audit.contradicted": "{who} was shown a log that contradicts the one seen before",
+  "audit.event.audit.entry_read": "{who} read an entry with its personal values",
+  "audit.event.protective.settled": "{who}: something protective that had taken effect was written down",
+  "audit.event.evidence.erased": "{who} destroyed evidence whose time was over",
   "audit.event.server.started": "{who} began to serve",
   "audit.event.policy.accepted": "{who} put new policies in force",
   "audit.event.account.created": "{who} made an account",

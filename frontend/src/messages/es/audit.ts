@@ -111,6 +111,10 @@ export default {
   "audit.agent.account": "Una cuenta",
   "audit.agent.participant": "Un participante",
 
+  "audit.event.audit.contradicted": "A {who} se le mostró un registro que contradice el visto antes",
+  "audit.event.audit.entry_read": "{who} leyó una entrada con sus datos personales",
+  "audit.event.protective.settled": "{who}: se anotó un acto de protección que ya había surtido efecto",
+  "audit.event.evidence.erased": "{who} destruyó pruebas cuyo plazo había terminado",
   "audit.event.server.started": "{who} empezó a funcionar",
   "audit.event.policy.accepted": "{who} puso en vigor nuevas políticas",
   "audit.event.account.created": "{who} creó una cuenta",

@@ -72,10 +72,21 @@ impl Wanted {
     /// The search it stands for.
     ///
     /// # Errors
-    /// If a request is not an id.
+    /// If something is not an id that must be one.
     fn search(self) -> Result<Search, Problem> {
         let filled = |value: Option<String>| value.map(|v| v.trim().to_owned()).filter(|v| !v.is_empty());
-        let about = [("patient", filled(self.patient)), ("consultation", filled(self.consultation)), ("recording", filled(self.recording))];
+        // what is searched for stands in the entry of the search: nothing but ids may
+        let id = |name: &'static str, value: Option<String>| {
+            filled(value)
+                .map(|text| text.parse::<uuid::Uuid>().map(|id| id.to_string()).map_err(|_| Problem::field(name, "must be an id")))
+                .transpose()
+        };
+        let about = [
+            ("patient", id("patient", self.patient)?),
+            ("consultation", id("consultation", self.consultation)?),
+            ("recording", id("recording", self.recording)?),
+        ];
+        let agent = id("person", self.person)?;
         let request = filled(self.request)
             .map(|text| text.parse::<uuid::Uuid>().map_err(|_| Problem::field("request", "must be the id of a request")))
             .transpose()?;
@@ -84,7 +95,7 @@ impl Wanted {
             event: filled(self.event),
             action: self.action.and_then(|action| action.as_str().chars().next()),
             outcome: self.outcome.map(|outcome| outcome.as_str().to_owned()),
-            agent: filled(self.person),
+            agent,
             network: filled(self.network),
             about: about.into_iter().filter_map(|(kind, id)| id.map(|id| (kind.to_owned(), id))).collect(),
             request,

@@ -128,6 +128,8 @@ impl Services {
             for mut found in self.found(read.tx(), stored).await? {
                 if !disclose {
                     found.network = None;
+                    // entries of format 1 have it in the clear
+                    found.entry.agent.network = None;
                 }
                 match form {
                     Form::Ndjson => text.push_str(&as_line(&found)),

@@ -236,6 +236,7 @@ impl Services {
                 .about("participant", participant.participant.id)
                 .about("consultation", consultation.id);
             self.commit(tx, entry).await?;
+            self.last_known.came(participant.participant.id, consultation.id);
             if let Some(account) = participant.participant.account.filter(|account| *account == consultation.practitioner) {
                 self.last_known.leads(consultation.id, account, participant.participant.id);
             }
@@ -298,6 +299,7 @@ impl Services {
         if place.is_barred() {
             // protective: take effect before the log has it
             sign_in_sessions::end_tokens(tx.tx(), id, now).await?;
+            self.last_known.put_out(id);
             self.events.publish(consultation.id, happened.clone());
         }
         let entry = self.entry(event, permit.caller())?.about("participant", id).about("consultation", consultation.id);

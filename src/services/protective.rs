@@ -28,6 +28,8 @@ use std::time::Duration;
 const PATIENCE: Duration = Duration::from_millis(400);
 /// How long it may take before it is spooled.
 const LAST: Duration = Duration::from_millis(450);
+/// How long the spool's own disk may take.
+const SPOOLED: Duration = Duration::from_millis(300);
 /// How often the log is tried again.
 const RETRY: Duration = Duration::from_millis(250);
 /// People whose latest request is remembered, for when the database cannot say who they are.
@@ -137,6 +139,28 @@ impl Act {
         matches!(self, Self::Withdraw { consultation, participant, .. } if *consultation == of && *participant == who)
     }
 
+    /// What it was done to, by kind and id.
+    fn things(&self) -> Vec<(&'static str, String)> {
+        match self {
+            Self::SignOut { session } | Self::EndSession { session } => vec![("sign_in_session", session.to_string())],
+            Self::Leave { consultation, participant } | Self::PutOut { consultation, participant, .. } => {
+                vec![("participant", participant.to_string()), ("consultation", consultation.to_string())]
+            }
+            Self::Stop { consultation, recording } => {
+                vec![("recording", recording.to_string()), ("consultation", consultation.to_string())]
+            }
+            Self::Withdraw { consultation, participant, recording, .. } => {
+                let mut things = vec![("participant", participant.to_string()), ("consultation", consultation.to_string())];
+                things.extend(recording.map(|id| ("recording", id.to_string())));
+                things
+            }
+            Self::CancelInvitation { consultation, invitation } => {
+                vec![("invitation", invitation.to_string()), ("consultation", consultation.to_string())]
+            }
+            Self::Suspend { account } => vec![("account", account.to_string())],
+        }
+    }
+
     /// A stable name.
     const fn code(&self) -> &'static str {
         match self {
@@ -179,6 +203,14 @@ impl<K: Eq + Hash, V: Copy> Bounded<K, V> {
         map.insert(key, value);
     }
 
+    fn retain(&self, keep: impl Fn(&K, &V) -> bool) {
+        self.0.lock().unwrap_or_else(PoisonError::into_inner).retain(|key, value| keep(key, value));
+    }
+
+    fn any(&self, fits: impl Fn(&V) -> bool) -> bool {
+        self.0.lock().unwrap_or_else(PoisonError::into_inner).values().any(fits)
+    }
+
     fn get(&self, key: &K) -> Option<V> {
         self.0.lock().unwrap_or_else(PoisonError::into_inner).get(key).copied()
     }
@@ -190,6 +222,7 @@ impl<K: Eq + Hash, V: Copy> Bounded<K, V> {
 pub struct LastKnown {
     actors: Bounded<String, (Actor, Timestamp)>,
     leads: Bounded<ConsultationId, (AccountId, ParticipantId)>,
+    places: Bounded<ParticipantId, ConsultationId>,
     recordings: Bounded<RecordingId, ConsultationId>,
 }
 
@@ -197,6 +230,37 @@ impl LastKnown {
     /// Whom a token stood for, by its hash, and until when it would have.
     pub(crate) fn saw(&self, token: &TokenHash, actor: Actor, until: Timestamp) {
         self.actors.put(token.as_str().to_owned(), (actor, until));
+    }
+
+    /// Forgets a token that stands for nobody any more.
+    pub(crate) fn gone(&self, token: &TokenHash) {
+        self.actors.retain(|known, _| known != token.as_str());
+    }
+
+    /// Forgets everyone who acts through a sign-in session that ended.
+    pub(crate) fn ended(&self, ended: SignInSessionId) {
+        self.actors.retain(|_, (actor, _)| !matches!(actor, Actor::Account { session, .. } if *session == ended));
+    }
+
+    /// Forgets a participant who was put out.
+    pub(crate) fn put_out(&self, out: ParticipantId) {
+        self.actors.retain(|_, (actor, _)| !matches!(actor, Actor::Participant { id, .. } if *id == out));
+    }
+
+    /// Someone took their place in a consultation.
+    pub(crate) fn came(&self, participant: ParticipantId, consultation: ConsultationId) {
+        self.places.put(participant, consultation);
+    }
+
+    fn is_in(&self, participant: ParticipantId, consultation: ConsultationId) -> bool {
+        self.places.get(&participant) == Some(consultation)
+    }
+
+    /// Whether a sign-in session is this account's.
+    fn owns(&self, account: AccountId, session: SignInSessionId) -> bool {
+        let own =
+            |(actor, _): &(Actor, Timestamp)| matches!(actor, Actor::Account { id, session: s, .. } if *id == account && *s == session);
+        self.actors.any(own)
     }
 
     pub(crate) fn leads(&self, consultation: ConsultationId, account: AccountId, participant: ParticipantId) {
@@ -257,7 +321,13 @@ impl Services {
                 self.put_by(caller, act).await?;
                 Ok(Protected::Pending)
             }
-            Err(refused) => Err(refused),
+            Err(refused) => {
+                // it took effect before it was refused: that ends with the refusal
+                if in_effect {
+                    self.spool.lock().forget(&act);
+                }
+                Err(refused)
+            }
         }
     }
 
@@ -294,9 +364,9 @@ impl Services {
     async fn put_by(&self, caller: &Caller, act: Act) -> Result<(), ServiceError> {
         let record = Record { at: self.now(), caller: caller.clone(), act };
         let (spool, entropy) = (Arc::clone(&self.spool), Arc::clone(&self.entropy));
-        let pushed = tokio::task::spawn_blocking(move || spool.push(record, entropy.as_ref())).await;
-        match pushed {
-            Ok(Ok(())) => Ok(()),
+        let pushed = tokio::task::spawn_blocking(move || spool.push(record, entropy.as_ref()));
+        match tokio::time::timeout(SPOOLED, pushed).await {
+            Ok(Ok(Ok(()))) => Ok(()),
             other => {
                 tracing::error!(error = ?other, "a protective act took effect and could not be spooled");
                 Err(ServiceError::AuditUnavailable { nothing_happened: false })
@@ -316,14 +386,24 @@ impl Services {
             _ => false,
         };
         let may = match act {
-            // whoever holds the cookie may give it up; ending another of one's sessions cuts no one else off
-            Act::SignOut { .. } | Act::EndSession { .. } => matches!(caller.actor, Actor::Account { .. }),
+            Act::SignOut { session } | Act::EndSession { session } => match caller.actor {
+                Actor::Account { id, session: own, .. } => own == *session || self.last_known.owns(id, *session),
+                _ => false,
+            },
             Act::Leave { consultation, participant } | Act::Withdraw { consultation, participant, .. } => {
                 themself(*participant) || leads(*consultation)
             }
-            Act::PutOut { consultation, .. } | Act::Stop { consultation, .. } | Act::CancelInvitation { consultation, .. } => {
-                leads(*consultation)
+            Act::PutOut { consultation, participant, .. } => {
+                let leader = match caller.actor {
+                    Actor::Account { id, .. } => self.last_known.participant(*consultation, id),
+                    _ => None,
+                };
+                leader.is_some_and(|leader| leader != *participant) && self.last_known.is_in(*participant, *consultation)
             }
+            Act::Stop { consultation, recording } => {
+                leads(*consultation) && self.last_known.consultation(*recording) == Some(*consultation)
+            }
+            Act::CancelInvitation { consultation, .. } => leads(*consultation),
             Act::Suspend { .. } => {
                 matches!(caller.actor, Actor::Account { role: AccountRole::Administrator, .. } | Actor::System)
             }
@@ -367,12 +447,14 @@ impl Services {
             match written {
                 Ok(()) => {}
                 Err(unavailable @ ServiceError::AuditUnavailable { .. }) => return Err(unavailable),
+                // a program or a disk that fails is tried again, and shows in the operator's log
+                Err(failed @ (ServiceError::Internal(_) | ServiceError::Integrity | ServiceError::Storage(_))) => return Err(failed),
                 Err(refused) => {
                     // it is so already, or cannot be any more: that it was done stays on the record
                     tracing::warn!(act = record.act.code(), %refused, "a protective act was written down by itself");
-                    let entry = self.entry(Event::ProtectiveActSettled, &record.caller)?.ended(Outcome::Success);
-                    let entry = entry.with("act", record.act.code()).with("took_effect_at", record.at.to_string());
-                    self.record(entry).await?;
+                    let entry = self.entry(Event::ProtectiveActSettled, &record.caller)?.ended(Outcome::Failure);
+                    let entry = record.act.things().into_iter().fold(entry, |entry, (kind, id)| entry.about(kind, id));
+                    self.record(entry.with("act", record.act.code())).await?;
                 }
             }
             self.spool.lock().waiting.pop_front();

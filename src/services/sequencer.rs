@@ -191,6 +191,8 @@ enum RoundError {
     Tree(#[from] IncompleteTree),
     #[error("another process leads")]
     Lost,
+    #[error("the growth of the log could not be read")]
+    Unproved,
     #[error("the stored log is not the one that was signed")]
     Forked,
 }
@@ -289,7 +291,12 @@ impl Leader {
             }
             if head.size > ours.size && ours.size > 0 {
                 let mut read = self.database.read().await?;
-                let proof = prove_growth(read.tx(), head.size, ours.size).await.map_err(|_| RoundError::Forked)?;
+                let proof = match prove_growth(read.tx(), head.size, ours.size).await {
+                    Ok(proof) => proof,
+                    // tiles that do not make up the tree; anything else is a database that fails, and is tried again
+                    Err(ServiceError::Integrity) => return Err(RoundError::Forked),
+                    Err(_) => return Err(RoundError::Unproved),
+                };
                 if !is_consistent(&proof, head, ours) {
                     return Err(RoundError::Forked);
                 }

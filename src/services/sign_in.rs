@@ -357,6 +357,7 @@ impl Services {
     /// Tells the connections that live on these sessions: they close at once, and the media with them.
     pub(crate) fn tell_ended(&self, sessions: &[SignInSessionId]) {
         for session in sessions {
+            self.last_known.ended(*session);
             // nobody may be listening: most sessions have no open connection
             let _ = self.ended_sessions.send(*session);
         }
@@ -373,6 +374,7 @@ impl Services {
         let now = self.now();
         let idle = now.since(self.activity.last(found.id, found.last_seen_at)) >= self.lifetime(found.role).idle;
         if found.ended_at.is_some() || now >= found.expires_at || idle || !found.active || self.spool.ended(found.id, found.account) {
+            self.last_known.gone(&hash);
             return Err(ServiceError::SignInExpired);
         }
         if !unattended {
@@ -391,7 +393,9 @@ impl Services {
             method: found.origin.method,
         };
         signed_in.missing = self.missing(read.tx(), &signed_in).await?;
-        self.last_known.saw(&hash, signed_in.actor(), signed_in.expires_at);
+        if signed_in.missing.is_none() {
+            self.last_known.saw(&hash, signed_in.actor(), signed_in.expires_at);
+        }
         Ok(signed_in)
     }
 
@@ -452,6 +456,7 @@ impl Services {
         let hash = token::hash(secret).ok_or(ServiceError::Unauthenticated)?;
         let found = sign_in_sessions::lookup_token(self.database.read().await?.tx(), &hash).await?.ok_or(ServiceError::Unauthenticated)?;
         if found.ended_at.is_some() || self.now() >= found.expires_at || self.spool.is_out(found.participant) {
+            self.last_known.gone(&hash);
             return Err(ServiceError::Unauthenticated);
         }
         let actor = Actor::Participant { id: found.participant, role: found.role, consultation: found.consultation };

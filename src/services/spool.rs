@@ -37,6 +37,8 @@ pub struct Spool {
     file: File,
     key: SecretKey,
     state: Mutex<State>,
+    /// Held while the file is written. Whoever only asks what is in effect never waits for a disk.
+    writing: Mutex<()>,
 }
 
 #[derive(Default)]
@@ -64,7 +66,7 @@ impl Spool {
             file.sync_all()?;
             File::open(folder)?.sync_all()?;
         }
-        let spool = Self { file, key, state: Mutex::default() };
+        let spool = Self { file, key, state: Mutex::default(), writing: Mutex::default() };
         spool.read_back()?;
         Ok(spool)
     }
@@ -101,31 +103,36 @@ impl Spool {
         let sealed = seal_value(&self.key, &open, CONTEXT, entropy).map_err(io::Error::other)?;
         let length = u32::try_from(sealed.len()).ok().filter(|l| usize::try_from(*l).is_ok_and(|l| l <= LARGEST));
         let length = length.ok_or_else(|| io::Error::other("the act is too long for the spool"))?;
-        let mut state = self.lock();
-        let end = state.used + 4 + u64::from(length);
+        let _writing = self.writing.lock().unwrap_or_else(PoisonError::into_inner);
+        let used = self.lock().used;
+        let end = used + 4 + u64::from(length);
         if end + 4 > SIZE {
             return Err(io::Error::other("the spool is full"));
         }
         // the end first, then the record, then its length: a power cut leaves the list as it was or with the whole record
         file.write_all_at(&[0; 4], end)?;
-        file.write_all_at(&sealed, state.used + 4)?;
+        file.write_all_at(&sealed, used + 4)?;
         file.sync_data()?;
-        file.write_all_at(&length.to_be_bytes(), state.used)?;
+        file.write_all_at(&length.to_be_bytes(), used)?;
         file.sync_data()?;
+        let mut state = self.lock();
         state.used = end;
+        // once more: the spool may have been emptied since it took effect
+        state.remember(&record.act);
         state.waiting.push_back(record);
         Ok(())
     }
 
     /// Empties the file once nothing waits any more.
     pub(super) fn clear(&self) -> io::Result<()> {
-        let mut state = self.lock();
-        if !state.waiting.is_empty() || state.used == 0 {
+        let _writing = self.writing.lock().unwrap_or_else(PoisonError::into_inner);
+        let idle = |state: &State| state.waiting.is_empty() && state.used > 0;
+        if !idle(&self.lock()) {
             return Ok(());
         }
         self.file.write_all_at(&[0; 4], 0)?;
         self.file.sync_data()?;
-        *state = State::default();
+        *self.lock() = State::default();
         Ok(())
     }
 

@@ -116,6 +116,9 @@ fn check(arguments: &Arguments) -> Result<Holds, Failure> {
     }
     let trusted = arguments.key.as_deref().map(str::trim);
     if arguments.file.extension().is_some_and(|extension| extension == "json") {
+        if !kept.is_empty() {
+            return Err(Failure::Unreadable("a kept checkpoint can be compared with a whole export, not with one entry".to_owned()));
+        }
         let text = std::fs::read_to_string(&arguments.file).map_err(|error| unreadable(&arguments.file, error))?;
         return entry::check(&text, trusted);
     }

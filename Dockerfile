@@ -16,12 +16,12 @@ COPY src/ src/
 COPY migrations/ migrations/
 COPY policies/ policies/
 COPY --from=pages /build/frontend/dist/ frontend/dist/
-RUN cargo build --locked --release --bin bedside
+RUN cargo build --locked --release --bin bedside --bin bedside-verify
 
 FROM debian:12-slim
 RUN useradd --system --uid 10001 --home-dir /data --shell /usr/sbin/nologin bedside \
     && install -d -o bedside -g bedside -m 0700 /data
-COPY --from=server /build/target/release/bedside /usr/local/bin/bedside
+COPY --from=server /build/target/release/bedside /build/target/release/bedside-verify /usr/local/bin/
 COPY LICENSE /usr/share/doc/bedside/LICENSE
 USER bedside
 # The defaults of `bedside serve` are relative: data/bedside.db, data/recordings, data/keys. From here they are /data/….

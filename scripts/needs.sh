@@ -12,6 +12,11 @@ need pkg-config pkg-config
 if [ "$goal" = test ]; then
     command -v chromium >/dev/null 2>&1 || missing+=(chromium)
     need ffmpeg ffmpeg
+    # a small file system of their own, for the tests of what happens when the disk fails
+    need mkfs.ext4 e2fsprogs
+    need losetup mount
+    need fsfreeze util-linux
+    need pkill procps
     compgen -G '/usr/lib/postgresql/*/bin/initdb' >/dev/null || missing+=(postgresql)
     need python3 python3
     python3 -c 'import ensurepip, venv' >/dev/null 2>&1 || missing+=(python3-venv)

@@ -37,7 +37,7 @@ use futures_util::future::try_join_all;
 use std::fs;
 use std::io;
 use std::net::{SocketAddr, TcpListener};
-use std::path::Path;
+use std::path::{Path, PathBuf};
 use std::sync::{Arc, RwLock};
 use std::time::{Duration, SystemTime, UNIX_EPOCH};
 use tokio::sync::broadcast;
@@ -72,6 +72,9 @@ pub enum StartError {
     /// The key file is not the one that the database belongs to.
     #[error("the audit log in this database was signed with another key: this is not the folder of keys that belongs to it")]
     OtherKeys,
+    /// Two servers in one spool folder would write over each other.
+    #[error("another server uses the spool in {}: give each its own folder (spool)", .0.display())]
+    SpoolTaken(PathBuf),
     /// The policies.
     #[error("policies: {0}")]
     Policies(#[from] BundleError),
@@ -266,6 +269,9 @@ impl Application {
         let address = listener.local_addr().map_err(|error| StartError::Io { what: "listening".to_owned(), error })?;
         let public_origin = config.public_origin.clone().unwrap_or_else(|| format!("http://localhost:{}", address.port()));
         let (services, demo_accounts) = open_services(&config, public_origin, parts).await?;
+        if !services.spool.is_ours() {
+            return Err(StartError::SpoolTaken(config.spool.clone()));
+        }
         let (media_events, events) = unbounded_channel();
         let media = MediaPlane::start(MediaConfig { bind: config.media_listen, advertise: config.media_advertise.clone() }, media_events)?;
         let media_address = media.local_addr();

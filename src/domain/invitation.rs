@@ -62,6 +62,15 @@ pub struct Invitation {
 }
 
 impl Invitation {
+    /// Who came in by it.
+    #[must_use]
+    pub const fn participant(&self) -> Option<ParticipantId> {
+        match self.state {
+            State::Redeemed { participant, .. } => Some(participant),
+            _ => None,
+        }
+    }
+
     /// Whether the link may be redeemed now by a browser that holds no place yet.
     ///
     /// # Errors

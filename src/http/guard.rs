@@ -5,10 +5,10 @@ use crate::domain::id::RequestId;
 use crate::http::State;
 use crate::http::problem::Problem;
 use crate::http::sign_in::BACK_CHANNEL;
-use crate::services::entries::once;
-use crate::storage::database::counting_commits;
+use crate::services::entries::{RequestKey, once};
+use crate::storage::database::answering;
 use actix_web::body::{BoxBody, MessageBody};
-use actix_web::dev::{ServiceRequest, ServiceResponse};
+use actix_web::dev::{Payload, ServiceRequest, ServiceResponse};
 use actix_web::http::header::{self, HeaderName, HeaderValue};
 use actix_web::http::{Method, StatusCode};
 use actix_web::middleware::Next;
@@ -35,7 +35,7 @@ const HEADERS: [(&str, &str); 7] = [
 ///
 /// # Errors
 /// Never: every refusal becomes an answer.
-pub async fn guard(request: ServiceRequest, next: Next<impl MessageBody + 'static>) -> Result<ServiceResponse<BoxBody>, Error> {
+pub async fn guard(mut request: ServiceRequest, next: Next<impl MessageBody + 'static>) -> Result<ServiceResponse<BoxBody>, Error> {
     let Some(state) = request.app_data::<web::Data<State>>().cloned() else {
         return Ok(request.into_response(HttpResponse::InternalServerError().finish()));
     };
@@ -45,13 +45,15 @@ pub async fn guard(request: ServiceRequest, next: Next<impl MessageBody + 'stati
     }
     let api = request.path().starts_with("/api/");
     let origin = &state.services.settings.public_origin;
-    let (checked, key) = match (check(&request, origin, api), request_key(&request)) {
-        (Ok(None), Ok(key)) => (Ok(None), key),
-        (Ok(None), Err(problem)) => (Err(problem), None),
-        (other, _) => (other, None),
+    let (checked, key) = match check(&request, origin, api) {
+        Ok(None) => match request_key(&mut request).await {
+            Ok(key) => (Ok(None), key),
+            Err(problem) => (Err(problem), None),
+        },
+        other => (other, None),
     };
     let mut answer = match checked {
-        Ok(None) => match counting_commits(once(key, next.call(request))).await {
+        Ok(None) => match answering(once(key, next.call(request))).await {
             Ok(answer) => answer.map_into_boxed_body(),
             Err(error) => return Err(error),
         },
@@ -73,15 +75,18 @@ pub async fn guard(request: ServiceRequest, next: Next<impl MessageBody + 'stati
 }
 
 /// The `Idempotency-Key` of a request, hashed with what it asks for and who asks, so that it serves this request alone.
-fn request_key(request: &ServiceRequest) -> Result<Option<String>, Problem> {
-    let Some(key) = request.headers().get("idempotency-key") else { return Ok(None) };
+async fn request_key(request: &mut ServiceRequest) -> Result<Option<RequestKey>, Problem> {
+    let Some(key) = request.headers().get("idempotency-key").cloned() else { return Ok(None) };
     if key.is_empty() || key.len() > 255 {
         return Err(Problem::malformed("An Idempotency-Key has 1 to 255 characters."));
     }
+    let body = request.extract::<web::Bytes>().await.map_err(|_| Problem::malformed("The body could not be read."))?;
+    let asked = hex(&sha256(&[body.as_ref()]));
+    request.set_payload(Payload::from(body));
     let cookies = request.headers().get(header::COOKIE).map(HeaderValue::as_bytes).unwrap_or_default();
     let parts: [&[u8]; 4] = [request.method().as_str().as_bytes(), request.path().as_bytes(), cookies, key.as_bytes()];
     let hashed: Vec<u8> = parts.iter().flat_map(|part| sha256(&[part])).collect();
-    Ok(Some(hex(&sha256(&[&hashed]))))
+    Ok(Some(RequestKey { key: hex(&sha256(&[&hashed])), body: asked }))
 }
 
 /// Refuses what another site sent and what is not JSON; sends browsers that came under another name to the right one.

@@ -7,10 +7,10 @@ use crate::domain::participant::{Capability, Role};
 use crate::domain::secret::Secret;
 use crate::domain::time::Timestamp;
 use crate::http::problem::ProblemBody;
-use crate::http::protective::pending;
+use crate::http::protective::{asking, pending};
 use crate::http::{Answer, State, caller};
 use crate::services::invitations::{Inviting, OpenInvitation, Redeemed};
-use crate::services::protective::{Act, Protected};
+use crate::services::protective::Protected;
 use actix_web::{HttpRequest, HttpResponse, web};
 use serde::{Deserialize, Serialize};
 use utoipa::ToSchema;
@@ -197,11 +197,14 @@ pub async fn reissue(request: HttpRequest, state: web::Data<State>, id: web::Pat
 /// Take a link back.
 #[utoipa::path(post, path = "/api/v1/invitations/{id}/cancel", tag = "Invitations", params(("id" = String, Path)), responses((status = 200, body = InvitationView), (status = 404, body = ProblemBody)))]
 pub async fn cancel(request: HttpRequest, state: web::Data<State>, id: web::Path<InvitationId>) -> Answer {
-    let (caller, _) = caller::staff(&request, &state).await?;
-    let of = state.services.consultation_of_invitation(*id).await?;
-    let (permit, consultation) = state.services.permit_consultation::<ManageInvitations>(&caller, of).await?;
-    let written = Box::pin(state.services.cancel_invitation(&permit, &consultation, *id));
-    Ok(match state.services.protect(&caller, Act::CancelInvitation { consultation: of, invitation: *id }, written).await? {
+    let asking = asking(&request, &state, None).await?;
+    let act = state.services.last_known().cancellation(*id);
+    let written = Box::pin(async {
+        let of = state.services.consultation_of_invitation(*id).await?;
+        let (permit, consultation) = state.services.permit_consultation::<ManageInvitations>(&asking.caller, of).await?;
+        state.services.cancel_invitation(&permit, &consultation, *id).await
+    });
+    Ok(match asking.protect(&state, act, written).await? {
         Protected::Done(taken) => HttpResponse::Ok().json(view(&state, taken)),
         Protected::Pending => pending(),
     })

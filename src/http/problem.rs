@@ -164,6 +164,11 @@ impl From<ServiceError> for Problem {
             ServiceError::Repeated => {
                 Self::new(S::CONFLICT, "REPEATED", "This request was done already, under the same Idempotency-Key. Nothing was done again.")
             }
+            ServiceError::KeyReused => Self::new(
+                S::UNPROCESSABLE_ENTITY,
+                "KEY_REUSED",
+                "Something else was done under this Idempotency-Key. Nothing was done: give every request a key of its own.",
+            ),
             ServiceError::Conflict(detail) => Self::new(S::CONFLICT, "CONFLICT", detail),
             ServiceError::ConsentIncomplete(name) => Self {
                 fields: vec![FieldError { name, message: "is missing" }],
@@ -200,6 +205,9 @@ impl From<ServiceError> for Problem {
             ServiceError::KeyDestroyed => Self::new(S::GONE, "KEY_DESTROYED", "The keys were destroyed; nobody can read this any more."),
             ServiceError::Integrity => {
                 Self::new(S::INTERNAL_SERVER_ERROR, "INTEGRITY", "What is stored is not what was written. Nothing of it was released.")
+            }
+            ServiceError::CheckpointLate => {
+                Self { outcome: Some("unknown"), ..ServiceError::AuditUnavailable { nothing_happened: false }.into() }
             }
             ServiceError::AuditUnavailable { nothing_happened } => Self {
                 outcome: Some(if nothing_happened || nothing_committed() { "none" } else { "unknown" }),

@@ -13,7 +13,7 @@ use std::time::Duration;
 use utoipa::ToSchema;
 
 /// How long the database may take to say who asks.
-const PATIENCE: Duration = Duration::from_millis(350);
+const PATIENCE: Duration = Duration::from_millis(250);
 
 /// Who asks for a protective act.
 pub struct Asking {

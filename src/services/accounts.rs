@@ -182,6 +182,9 @@ impl Services {
     /// # Errors
     /// [`ServiceError::Conflict`] if nobody would be left to administer.
     pub async fn suspend_account(&self, permit: &Permit<SuspendAccount>, before: &Account) -> Result<Account, ServiceError> {
+        if !before.active {
+            return Ok(before.clone());
+        }
         self.suspend(before.id, Vec::new(), self.entry(Event::AccountSuspended, permit.caller())?).await?;
         Ok(Account { active: false, ..before.clone() })
     }

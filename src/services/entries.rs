@@ -21,16 +21,30 @@ const REMEMBERED: usize = 4_096;
 
 tokio::task_local! {
     /// The key that the present request carries, until something of it is committed.
-    static REQUEST_KEY: RefCell<Option<String>>;
+    static REQUEST_KEY: RefCell<Option<RequestKey>>;
+}
+
+/// The key with which a request may be repeated safely, and what was asked for under it; digests of both.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct RequestKey {
+    /// Of the key, with who asks and where.
+    pub key: String,
+    /// Of the body.
+    pub body: String,
 }
 
 /// Runs a request that carries a key of its own: what it does is done once, however often it comes.
-pub async fn once<T>(key: Option<String>, request: impl Future<Output = T>) -> T {
+pub async fn once<T>(key: Option<RequestKey>, request: impl Future<Output = T>) -> T {
     REQUEST_KEY.scope(RefCell::new(key), request).await
 }
 
-fn take_request_key() -> Option<String> {
-    REQUEST_KEY.try_with(|key| key.borrow_mut().take()).ok().flatten()
+fn request_key() -> Option<RequestKey> {
+    REQUEST_KEY.try_with(|key| key.borrow().clone()).ok().flatten()
+}
+
+/// What the request asked for is committed: its later steps are not the ones that must not be repeated.
+fn request_is_done() {
+    let _ = REQUEST_KEY.try_with(|key| key.borrow_mut().take());
 }
 
 /// What sealing needs again and again.
@@ -59,6 +73,8 @@ impl Known {
 pub(crate) struct Ready {
     pub(crate) entries: Vec<NewEntry>,
     new_keys: Vec<(String, SecretKey)>,
+    /// Whether the request's own key is noted with them.
+    done_once: bool,
 }
 
 impl Services {
@@ -69,7 +85,7 @@ impl Services {
 
     /// Makes entries ready to be committed in a transaction.
     pub(crate) async fn ready(&self, tx: &mut WriteTx, entries: &[Entry]) -> Result<Ready, ServiceError> {
-        let mut ready = Ready { entries: Vec::with_capacity(entries.len()), new_keys: Vec::new() };
+        let mut ready = Ready { entries: Vec::with_capacity(entries.len()), new_keys: Vec::new(), done_once: false };
         for entry in entries {
             let mut entry = entry.clone();
             entry.server = self.server();
@@ -80,16 +96,22 @@ impl Services {
             ready.entries.push(new.ok_or_else(|| ServiceError::Internal("an entry holds a value that was not sealed".to_owned()))?);
         }
         if let Some(done) = entries.iter().find(|entry| entry.outcome == Outcome::Success)
-            && let Some(key) = take_request_key()
-            && !audit::note_request(tx.tx(), &key, done.id, self.now()).await?
+            && let Some(RequestKey { key, body }) = request_key()
         {
-            return Err(ServiceError::Repeated);
+            if !audit::note_request(tx.tx(), &key, &body, done.id, self.now()).await? {
+                let same = audit::noted_body(tx.tx(), &key).await?.is_none_or(|noted| noted == body);
+                return Err(if same { ServiceError::Repeated } else { ServiceError::KeyReused });
+            }
+            ready.done_once = true;
         }
         Ok(ready)
     }
 
     /// Remembers the keys of entries that were committed.
     pub(crate) fn committed(&self, ready: Ready) {
+        if ready.done_once {
+            request_is_done();
+        }
         for (subject, key) in ready.new_keys {
             remember(&self.known.keys, subject, key);
         }

@@ -23,6 +23,17 @@ pub enum Subject {
     Visitors(String),
 }
 
+impl Subject {
+    /// By which entries name them, those aside that have their personal values.
+    fn named(&self) -> (&'static str, String) {
+        match self {
+            Self::Patient(id) => ("patient", id.to_string()),
+            Self::Account(id) => ("agent", id.to_string()),
+            Self::Visitors(_) => ("visitors", String::new()),
+        }
+    }
+}
+
 /// As evidence is kept under it.
 impl fmt::Display for Subject {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
@@ -51,7 +62,7 @@ impl Services {
             Evidence::Destroyed => return Err(ServiceError::KeyDestroyed),
             Evidence::Wrapped(..) => {}
         }
-        if let Some(until) = self.evidence_kept_until(tx.tx(), &key).await?.filter(|until| self.now() < *until) {
+        if let Some(until) = self.evidence_kept_until(tx.tx(), subject).await?.filter(|until| self.now() < *until) {
             return Err(ServiceError::KeptUntil(until));
         }
         if let Subject::Patient(patient) = subject
@@ -75,9 +86,10 @@ impl Services {
     }
 
     /// Until when a subject's evidence must be kept; `None` if there is no entry about them.
-    async fn evidence_kept_until(&self, tx: &mut Tx, subject: &str) -> Result<Option<Timestamp>, ServiceError> {
+    async fn evidence_kept_until(&self, tx: &mut Tx, subject: &Subject) -> Result<Option<Timestamp>, ServiceError> {
         let bundle = self.policy().bundle;
-        let last = audit::last_of_subject(tx, subject).await?;
+        let (kind, id) = subject.named();
+        let last = audit::last_of_subject(tx, &subject.to_string(), (kind, &id)).await?;
         Ok(last.and_then(|last| CLASSES.iter().filter_map(|class| bundle.retention_class(class)).map(|class| class.due(last)).max()))
     }
 }

@@ -133,6 +133,9 @@ pub enum ServiceError {
     /// The request carries a key with which it was done before.
     #[error("the request was done before")]
     Repeated,
+    /// The request carries a key with which something else was done.
+    #[error("another request was done with the same key")]
+    KeyReused,
     /// Stored content does not verify.
     #[error("stored content does not verify")]
     Integrity,
@@ -142,6 +145,9 @@ pub enum ServiceError {
         /// `true` if nothing happened; `false` if it is not known.
         nothing_happened: bool,
     },
+    /// It is committed, and no signed checkpoint covers it yet.
+    #[error("it is done, and its checkpoint is late")]
+    CheckpointLate,
     /// Storage failed in another way.
     #[error(transparent)]
     Storage(StorageError),

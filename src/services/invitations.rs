@@ -97,6 +97,7 @@ impl Services {
         let mut open = Vec::new();
         for stored in invitations::of_consultation(read.tx(), consultation.id).await? {
             let name_hint = self.open_hint(read.tx(), consultation, &stored).await?;
+            self.last_known.invited(stored.invitation.id, consultation.id, stored.invitation.participant());
             open.push(OpenInvitation { invitation: stored.invitation, name_hint, link: None, code: None });
         }
         drop(read);
@@ -168,6 +169,7 @@ impl Services {
             .with("capabilities", capabilities.to_text())
             .with("code", with_code);
         self.commit(tx, entry).await?;
+        self.last_known.invited(id, consultation.id, None);
         Ok(OpenInvitation { link: Some(self.link(id, &secret)), invitation: stored.invitation, name_hint, code })
     }
 
@@ -220,9 +222,12 @@ impl Services {
     ) -> Result<OpenInvitation, ServiceError> {
         let mut tx = self.database.begin().await?;
         let stored = self.own(tx.tx(), consultation, id).await?;
+        let name_hint = self.open_hint(tx.tx(), consultation, &stored).await?;
+        if stored.invitation.state == State::Cancelled {
+            return Ok(OpenInvitation { invitation: stored.invitation, name_hint, link: None, code: None });
+        }
         let put_out = self.end_bound(tx.tx(), &stored.invitation).await?;
         invitations::cancel(tx.tx(), id).await?;
-        let name_hint = self.open_hint(tx.tx(), consultation, &stored).await?;
         let mut entry =
             self.entry(Event::InvitationCancelled, permit.caller())?.about("invitation", id).about("consultation", consultation.id);
         match put_out {
@@ -358,6 +363,7 @@ impl Services {
         };
         let entry = self.entry(Event::InvitationRedeemed, &acting)?.about("invitation", id).about("consultation", consultation.id);
         self.commit(tx, entry).await?;
+        self.last_known.invited(id, consultation.id, Some(participant.id));
         Ok(Redeemed { participant: participant.id, consultation, token: Some(token) })
     }
 

@@ -135,6 +135,7 @@ impl Services {
     /// Lets another process extend the log, and closes the database.
     pub async fn close(&self) {
         self.sequencer.step_down(&self.database).await;
+        self.spool.release();
         self.database.close().await;
     }
 
@@ -183,6 +184,7 @@ impl Services {
         let ready = self.ready(&mut tx, entries).await?;
         let covered = self.awaited(entries);
         tx.commit_with_all(&ready.entries).await?;
+        protective::is_committed();
         self.committed(ready);
         self.all_covered(covered).await
     }
@@ -206,6 +208,7 @@ impl Services {
             Ok::<_, StorageError>(ready)
         });
         let ready = carried.await.map_err(|e| ServiceError::Internal(e.to_string()))?.inspect_err(commit_failed)?;
+        protective::is_committed();
         self.committed(ready);
         self.all_covered(covered).await
     }

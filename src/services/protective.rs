@@ -21,15 +21,18 @@ use crate::services::spool::Record;
 use serde::{Deserialize, Serialize};
 use std::collections::HashMap;
 use std::hash::Hash;
+use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
 
 /// How long an act may take to be written down before it takes effect without.
-const PATIENCE: Duration = Duration::from_millis(400);
-/// How long it may take before it is spooled.
-const LAST: Duration = Duration::from_millis(450);
+const PATIENCE: Duration = Duration::from_millis(300);
+/// How long it may take from then on before it is spooled.
+const LAST: Duration = Duration::from_millis(250);
 /// How long the spool's own disk may take.
-const SPOOLED: Duration = Duration::from_millis(300);
+const SPOOLED: Duration = Duration::from_millis(150);
+/// A signature longer than this is not spooled: who withdraws needs none.
+const LONGEST_SIGNATURE: usize = 16 * 1024;
 /// How often the log is tried again.
 const RETRY: Duration = Duration::from_millis(250);
 /// People whose latest request is remembered, for when the database cannot say who they are.
@@ -38,6 +41,13 @@ const REMEMBERED: usize = 10_000;
 tokio::task_local! {
     /// When the act that is being written down took effect.
     static TOOK_EFFECT: Timestamp;
+    /// Whether the act that is being carried out is committed, whatever becomes of its checkpoint.
+    static COMMITTED: Arc<AtomicBool>;
+}
+
+/// What is being carried out was committed.
+pub(crate) fn is_committed() {
+    let _ = COMMITTED.try_with(|committed| committed.store(true, Ordering::SeqCst));
 }
 
 /// When the act that is being written down took effect, if that was before now.
@@ -101,6 +111,8 @@ pub enum Act {
         consultation: ConsultationId,
         /// Which.
         invitation: InvitationId,
+        /// Who came in by it, as far as this server saw them come.
+        participant: Option<ParticipantId>,
     },
     /// An account is suspended.
     Suspend {
@@ -123,13 +135,15 @@ impl Act {
     /// A signed withdrawal; `None` for a decision that is none.
     #[must_use]
     pub fn signed_withdrawal(presented: &Presented) -> Option<Self> {
-        let said = Statement::parse(presented.statement.as_deref()?).ok().filter(|s| s.decision == Decision::Withdrawn)?;
+        let statement = presented.statement.as_deref()?;
+        let said = Statement::parse(statement).ok().filter(|s| s.decision == Decision::Withdrawn)?;
+        let signed = (statement.len() <= LONGEST_SIGNATURE).then(|| presented.clone());
         Some(Self::Withdraw {
             consultation: said.consultation,
             participant: said.participant,
             recording: said.recording,
             text: Some(said.shown.text),
-            signed: Some(presented.clone()),
+            signed,
         })
     }
 
@@ -154,7 +168,7 @@ impl Act {
                 things.extend(recording.map(|id| ("recording", id.to_string())));
                 things
             }
-            Self::CancelInvitation { consultation, invitation } => {
+            Self::CancelInvitation { consultation, invitation, .. } => {
                 vec![("invitation", invitation.to_string()), ("consultation", consultation.to_string())]
             }
             Self::Suspend { account } => vec![("account", account.to_string())],
@@ -224,6 +238,7 @@ pub struct LastKnown {
     leads: Bounded<ConsultationId, (AccountId, ParticipantId)>,
     places: Bounded<ParticipantId, ConsultationId>,
     recordings: Bounded<RecordingId, ConsultationId>,
+    invitations: Bounded<InvitationId, (ConsultationId, Option<ParticipantId>)>,
 }
 
 impl LastKnown {
@@ -271,6 +286,18 @@ impl LastKnown {
         self.recordings.put(recording, consultation);
     }
 
+    /// A link, its consultation, and who came in by it.
+    pub(crate) fn invited(&self, invitation: InvitationId, consultation: ConsultationId, participant: Option<ParticipantId>) {
+        self.invitations.put(invitation, (consultation, participant));
+    }
+
+    /// The act of taking a link back, if this server knows the link.
+    #[must_use]
+    pub fn cancellation(&self, invitation: InvitationId) -> Option<Act> {
+        let (consultation, participant) = self.invitations.get(&invitation)?;
+        Some(Act::CancelInvitation { consultation, invitation, participant })
+    }
+
     /// The consultation of a recording.
     #[must_use]
     pub fn consultation(&self, recording: RecordingId) -> Option<ConsultationId> {
@@ -304,6 +331,8 @@ impl Services {
         act: Act,
         written: impl Future<Output = Result<T, ServiceError>>,
     ) -> Result<Protected<T>, ServiceError> {
+        let committed = Arc::<AtomicBool>::default();
+        let written = COMMITTED.scope(Arc::clone(&committed), written);
         tokio::pin!(written);
         let mut in_effect = false;
         let outcome = if let Ok(outcome) = tokio::time::timeout(PATIENCE, &mut written).await {
@@ -314,8 +343,13 @@ impl Services {
         };
         match outcome {
             Ok(done) => {
-                self.spool.lock().forget(&act);
+                self.spool.settle(&act);
                 Ok(Protected::Done(done))
+            }
+            // it is in the log, and only its checkpoint is late: nothing is to be written down again
+            Err(ServiceError::AuditUnavailable { .. } | ServiceError::CheckpointLate) if committed.load(Ordering::SeqCst) => {
+                self.spool.settle(&act);
+                Ok(Protected::Pending)
             }
             Err(ServiceError::AuditUnavailable { .. }) if in_effect || self.take_effect(caller, &act) => {
                 self.put_by(caller, act).await?;
@@ -324,7 +358,7 @@ impl Services {
             Err(refused) => {
                 // it took effect before it was refused: that ends with the refusal
                 if in_effect {
-                    self.spool.lock().forget(&act);
+                    self.spool.settle(&act);
                 }
                 Err(refused)
             }
@@ -368,6 +402,7 @@ impl Services {
         match tokio::time::timeout(SPOOLED, pushed).await {
             Ok(Ok(Ok(()))) => Ok(()),
             other => {
+                // it stays in effect for as long as this process lives
                 tracing::error!(error = ?other, "a protective act took effect and could not be spooled");
                 Err(ServiceError::AuditUnavailable { nothing_happened: false })
             }
@@ -411,7 +446,7 @@ impl Services {
         if !may {
             return false;
         }
-        self.spool.lock().remember(act);
+        self.spool.begin(act);
         match act {
             Act::SignOut { session } | Act::EndSession { session } => self.tell_ended(&[*session]),
             Act::PutOut { consultation, participant, turned_away } => {
@@ -431,7 +466,10 @@ impl Services {
             Act::Leave { consultation, participant } | Act::Withdraw { consultation, participant, .. } => {
                 self.events.publish(*consultation, Happened::Left(*participant));
             }
-            Act::CancelInvitation { .. } | Act::Suspend { .. } => {}
+            Act::CancelInvitation { consultation, participant: Some(participant), .. } => {
+                self.events.publish(*consultation, Happened::Removed(*participant));
+            }
+            Act::CancelInvitation { participant: None, .. } | Act::Suspend { .. } => {}
         }
         true
     }
@@ -441,11 +479,11 @@ impl Services {
     /// # Errors
     /// [`ServiceError::AuditUnavailable`] while the log still takes nothing.
     pub(crate) async fn write_down_pending(&self) -> Result<(), ServiceError> {
-        loop {
-            let Some(record) = self.spool.lock().waiting.front().cloned() else { break };
-            let written = TOOK_EFFECT.scope(record.at, self.write_down(&record)).await;
+        while let Some(record) = self.spool.oldest() {
+            let written = TOOK_EFFECT.scope(record.at, Box::pin(self.write_down(&record))).await;
             match written {
-                Ok(()) => {}
+                // late is not lost: it is in the log
+                Ok(()) | Err(ServiceError::CheckpointLate) => {}
                 Err(unavailable @ ServiceError::AuditUnavailable { .. }) => return Err(unavailable),
                 // a program or a disk that fails is tried again, and shows in the operator's log
                 Err(failed @ (ServiceError::Internal(_) | ServiceError::Integrity | ServiceError::Storage(_))) => return Err(failed),
@@ -457,9 +495,9 @@ impl Services {
                     self.record(entry.with("act", record.act.code())).await?;
                 }
             }
-            self.spool.lock().waiting.pop_front();
+            self.spool.done().map_err(|error| ServiceError::Internal(format!("what was written down could not be noted: {error}")))?;
         }
-        self.spool.clear().map_err(|error| ServiceError::Internal(format!("the spool could not be emptied: {error}")))
+        Ok(())
     }
 
     async fn write_down(&self, record: &Record) -> Result<(), ServiceError> {
@@ -496,7 +534,7 @@ impl Services {
                     (None, None, None) => Err(ServiceError::ConsentMismatch),
                 }
             }
-            Act::CancelInvitation { consultation, invitation } => {
+            Act::CancelInvitation { consultation, invitation, .. } => {
                 let (permit, consultation) = self.permit_consultation::<ManageInvitations>(caller, consultation).await?;
                 self.cancel_invitation(&permit, &consultation, invitation).await.map(|_| ())
             }
@@ -517,7 +555,7 @@ pub fn write_down_when_possible(services: &Arc<Services>) {
         loop {
             ticks.tick().await;
             let Some(services) = services.upgrade() else { return };
-            if services.spool.is_pending() {
+            if services.spool.has_records() {
                 match Box::pin(services.write_down_pending()).await {
                     Ok(()) => tracing::info!("the log takes entries again: everything that had taken effect before is written down"),
                     Err(ServiceError::AuditUnavailable { .. }) => {}

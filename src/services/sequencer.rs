@@ -12,7 +12,7 @@ use crate::services::error::ServiceError;
 use crate::services::proofs::prove_growth;
 use crate::storage::audit::{self, Lease, Sequenced, StoredCheckpoint};
 use crate::storage::audit_index::{self, Facts, request_number};
-use crate::storage::database::Database;
+use crate::storage::database::{Database, patience_left};
 use crate::storage::error::StorageError;
 use std::collections::HashMap;
 use std::sync::atomic::{AtomicBool, Ordering};
@@ -83,9 +83,9 @@ impl Waiting {
     /// Resolves once a signed checkpoint covers the entry.
     ///
     /// # Errors
-    /// [`ServiceError::AuditUnavailable`] if that takes too long.
+    /// [`ServiceError::CheckpointLate`] if that takes too long.
     pub async fn covered(mut self, database: &Database) -> Result<(), ServiceError> {
-        let deadline = Instant::now() + PATIENCE;
+        let deadline = Instant::now() + patience_left(PATIENCE);
         loop {
             if tokio::time::timeout(LOOK, &mut self.done).await.is_ok_and(|told| told.is_ok()) {
                 return Ok(());
@@ -96,7 +96,7 @@ impl Waiting {
                 Ok(Ok(Some(entry))) if entry.index.is_some() => return Ok(()),
                 Ok(Ok(_)) if Instant::now() < deadline => {}
                 // it is committed, but nobody has signed for it: what it tells did happen
-                _ => return Err(ServiceError::AuditUnavailable { nothing_happened: false }),
+                _ => return Err(ServiceError::CheckpointLate),
             }
         }
     }
@@ -255,14 +255,14 @@ impl Leader {
     }
 
     fn lease(&self) -> Lease {
-        Lease { holder: self.holder.clone(), expires_at: self.clock.now().plus(LEASE) }
+        Lease { holder: self.holder.clone(), lasts: LEASE }
     }
 
     /// Leads if it can, and places what waits, after a look whether anything does unless it was told so; gives how many entries were placed.
     async fn turn(&mut self, told: bool) -> Result<usize, RoundError> {
         if self.lease_until.is_none_or(|until| until.saturating_duration_since(Instant::now()) < RENEW) {
             let asked = Instant::now();
-            if !audit::lead(&self.database, &self.lease(), self.clock.now()).await? {
+            if !audit::lead(&self.database, &self.lease()).await? {
                 return Err(RoundError::Lost);
             }
             self.lease_until = Some(asked + LEASE);
@@ -420,6 +420,7 @@ struct Indexer {
 
 impl Indexer {
     async fn run(mut self) {
+        let mut refused = 0_u32;
         loop {
             let progress = *self.placed.borrow_and_update();
             if !self.leading.load(Ordering::SeqCst) || progress.findable >= progress.placed {
@@ -433,6 +434,7 @@ impl Indexer {
             }
             match self.step(progress.findable).await {
                 Ok(findable) => {
+                    refused = 0;
                     self.told.send_if_modified(|p| {
                         let more = findable > p.findable;
                         p.findable = p.findable.max(findable);
@@ -440,7 +442,9 @@ impl Indexer {
                     });
                 }
                 Err(error) => {
-                    if !matches!(error, StorageError::Duplicate) {
+                    // once: another process was first. Again and again: something is wrong with what is stored
+                    refused += 1;
+                    if refused > 3 || !matches!(error, StorageError::Duplicate) {
                         tracing::error!(%error, "entries could not be made findable");
                     }
                     tokio::time::sleep(PAUSE).await;

@@ -344,10 +344,12 @@ impl Services {
                 .and_then(|s| s.origin.provider),
             _ => None,
         };
-        sign_in_sessions::end(tx.tx(), session, self.now()).await?;
+        let ended = sign_in_sessions::end(tx.tx(), session, self.now()).await?;
         self.tell_ended(&[session]);
-        let entry = self.entry(Event::SignedOut, caller)?.about("sign_in_session", session);
-        self.commit(tx, entry).await?;
+        if ended {
+            let entry = self.entry(Event::SignedOut, caller)?.about("sign_in_session", session);
+            self.commit(tx, entry).await?;
+        }
         Ok(match provider {
             Some(provider) => self.provider_sign_out(&provider.issuer).await,
             None => None,

@@ -1,16 +1,17 @@
 //! Where protective acts wait: one file that had its full size from the beginning, so that a disk that is full still takes them.
 //!
-//! A record is its length (32 bits, big-endian), its nonce and ciphertext; a length of nothing ends the list. What waits is also kept in
-//! memory, so that it is in effect for everything this process decides.
+//! The file begins with the place where the list begins (64 bits, big-endian). A record is its length (32 bits), its nonce and ciphertext; a
+//! length of nothing ends the list. What waits is also kept in memory, so that it is in effect for everything this process decides. One
+//! process has the spool, by a lock on the file.
 
 use crate::crypto::entropy::Entropy;
 use crate::crypto::envelope::{SecretKey, open_value, seal_value};
-use crate::domain::access::Caller;
+use crate::domain::access::{Actor, Caller};
 use crate::domain::id::{AccountId, InvitationId, ParticipantId, SignInSessionId};
 use crate::domain::time::Timestamp;
 use crate::services::protective::Act;
 use serde::{Deserialize, Serialize};
-use std::collections::{HashSet, VecDeque};
+use std::collections::VecDeque;
 use std::fs::{File, OpenOptions};
 use std::io;
 use std::os::unix::fs::{FileExt, OpenOptionsExt};
@@ -19,8 +20,12 @@ use std::sync::{Mutex, MutexGuard, PoisonError};
 
 /// Size of the file.
 const SIZE: u64 = 1 << 20;
+/// Where the first record lies: behind the place where the list begins.
+const FIRST: u64 = 8;
 /// No record is longer.
 const LARGEST: usize = 64 * 1024;
+/// So many acts of one person wait at most.
+const MOST_OF_ONE: usize = 64;
 /// What the records are sealed for.
 const CONTEXT: &[u8] = b"bedside/spool";
 
@@ -35,6 +40,8 @@ pub(super) struct Record {
 /// What waits to be written down, on the disk and in memory.
 pub struct Spool {
     file: File,
+    /// Whether this process has the spool. Another one may look into it and must not write.
+    ours: bool,
     key: SecretKey,
     state: Mutex<State>,
     /// Held while the file is written. Whoever only asks what is in effect never waits for a disk.
@@ -42,13 +49,26 @@ pub struct Spool {
 }
 
 #[derive(Default)]
-pub(super) struct State {
-    pub(super) waiting: VecDeque<Record>,
-    used: u64,
-    sessions: HashSet<SignInSessionId>,
-    accounts: HashSet<AccountId>,
-    participants: HashSet<ParticipantId>,
-    invitations: HashSet<InvitationId>,
+struct State {
+    /// What is on the disk, oldest first, each with the place where its record ends.
+    waiting: VecDeque<(Record, u64)>,
+    /// What took effect and is neither written down nor on the disk yet.
+    underway: Vec<Act>,
+    /// Where the next record goes.
+    end: u64,
+}
+
+impl State {
+    /// Everything that is in effect and that the database may not know yet.
+    fn acts(&self) -> impl Iterator<Item = &Act> {
+        self.waiting.iter().map(|(record, _)| &record.act).chain(&self.underway)
+    }
+
+    fn settle(&mut self, act: &Act) {
+        if let Some(at) = self.underway.iter().position(|one| one == act) {
+            self.underway.swap_remove(at);
+        }
+    }
 }
 
 impl Spool {
@@ -60,124 +80,174 @@ impl Spool {
         std::fs::create_dir_all(folder)?;
         let path = folder.join("protective.spool");
         let file = OpenOptions::new().read(true).write(true).create(true).truncate(false).mode(0o600).open(path)?;
-        if file.metadata()?.len() < SIZE {
+        let ours = file.try_lock().is_ok();
+        if ours && file.metadata()?.len() < SIZE {
             // every block is there from now on, whatever becomes of the disk
-            file.write_all_at(&vec![0; usize::try_from(SIZE).unwrap_or(0)], 0)?;
+            let mut whole = vec![0; usize::try_from(SIZE).unwrap_or(0)];
+            whole.splice(..8, FIRST.to_be_bytes());
+            file.write_all_at(&whole, 0)?;
             file.sync_all()?;
             File::open(folder)?.sync_all()?;
         }
-        let spool = Self { file, key, state: Mutex::default(), writing: Mutex::default() };
+        let spool = Self { file, ours, key, state: Mutex::default(), writing: Mutex::default() };
         spool.read_back()?;
         Ok(spool)
     }
 
-    pub(super) fn lock(&self) -> MutexGuard<'_, State> {
+    /// Whether this process, and no other, writes to the spool.
+    #[must_use]
+    pub const fn is_ours(&self) -> bool {
+        self.ours
+    }
+
+    /// Lets another process have it.
+    pub(crate) fn release(&self) {
+        let _ = self.file.unlock();
+    }
+
+    fn lock(&self) -> MutexGuard<'_, State> {
         self.state.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
     fn read_back(&self) -> io::Result<()> {
         let file = &self.file;
         let mut state = self.lock();
+        let mut begin = [0; 8];
+        if file.read_exact_at(&mut begin, 0).is_err() {
+            // another process is just making it
+            state.end = FIRST;
+            return Ok(());
+        }
+        state.end = u64::from_be_bytes(begin).clamp(FIRST, SIZE);
         loop {
             let mut length = [0; 4];
-            file.read_exact_at(&mut length, state.used)?;
+            file.read_exact_at(&mut length, state.end)?;
             let length = usize::try_from(u32::from_be_bytes(length)).unwrap_or(0);
             if length == 0 {
                 return Ok(());
             }
             let mut sealed = vec![0; length.min(LARGEST)];
-            file.read_exact_at(&mut sealed, state.used + 4)?;
+            file.read_exact_at(&mut sealed, state.end + 4)?;
             let open =
                 open_value(&self.key, &sealed, CONTEXT).map_err(|_| io::Error::other("the spool of protective acts does not open"))?;
             let record: Record = serde_json::from_slice(&open).map_err(io::Error::other)?;
-            state.used += 4 + u64::try_from(length).unwrap_or(0);
-            state.remember(&record.act);
-            state.waiting.push_back(record);
+            state.end += 4 + u64::try_from(length).unwrap_or(0);
+            let end = state.end;
+            state.waiting.push_back((record, end));
         }
     }
 
-    /// Adds a record and waits until it is on the disk.
+    /// An act takes effect: from now on it is so for everything this process decides.
+    pub(super) fn begin(&self, act: &Act) {
+        self.lock().underway.push(act.clone());
+    }
+
+    /// The act was written down after all, and the database says it from now on; or it was refused.
+    pub(super) fn settle(&self, act: &Act) {
+        self.lock().settle(act);
+    }
+
+    /// Adds a record of an act that took effect, and waits until it is on the disk. What waits already is not added again.
     pub(super) fn push(&self, record: Record, entropy: &dyn Entropy) -> io::Result<()> {
         let file = &self.file;
+        if !self.ours {
+            return Err(io::Error::other("another process has the spool"));
+        }
+        let _writing = self.writing.lock().unwrap_or_else(PoisonError::into_inner);
+        let end = {
+            let mut state = self.lock();
+            if state.waiting.iter().any(|(one, _)| one.act == record.act && one.caller.actor == record.caller.actor) {
+                state.settle(&record.act);
+                return Ok(());
+            }
+            let of_same = state.waiting.iter().filter(|(one, _)| one.caller.actor == record.caller.actor).count();
+            if of_same >= MOST_OF_ONE && record.caller.actor != Actor::System {
+                return Err(io::Error::other("one person fills the spool"));
+            }
+            state.end
+        };
         let open = serde_json::to_vec(&record).map_err(io::Error::other)?;
         let sealed = seal_value(&self.key, &open, CONTEXT, entropy).map_err(io::Error::other)?;
         let length = u32::try_from(sealed.len()).ok().filter(|l| usize::try_from(*l).is_ok_and(|l| l <= LARGEST));
         let length = length.ok_or_else(|| io::Error::other("the act is too long for the spool"))?;
-        let _writing = self.writing.lock().unwrap_or_else(PoisonError::into_inner);
-        let used = self.lock().used;
-        let end = used + 4 + u64::from(length);
-        if end + 4 > SIZE {
+        let next = end + 4 + u64::from(length);
+        if next + 4 > SIZE {
             return Err(io::Error::other("the spool is full"));
         }
         // the end first, then the record, then its length: a power cut leaves the list as it was or with the whole record
-        file.write_all_at(&[0; 4], end)?;
-        file.write_all_at(&sealed, used + 4)?;
+        file.write_all_at(&[0; 4], next)?;
+        file.write_all_at(&sealed, end + 4)?;
         file.sync_data()?;
-        file.write_all_at(&length.to_be_bytes(), used)?;
+        file.write_all_at(&length.to_be_bytes(), end)?;
         file.sync_data()?;
         let mut state = self.lock();
-        state.used = end;
-        // once more: the spool may have been emptied since it took effect
-        state.remember(&record.act);
-        state.waiting.push_back(record);
+        state.end = next;
+        state.settle(&record.act);
+        state.waiting.push_back((record, next));
         Ok(())
     }
 
-    /// Empties the file once nothing waits any more.
-    pub(super) fn clear(&self) -> io::Result<()> {
+    /// The oldest record that waits.
+    pub(super) fn oldest(&self) -> Option<Record> {
+        self.lock().waiting.front().map(|(record, _)| record.clone())
+    }
+
+    /// The oldest record is written down: it does not come again, also not after a crash. The last one leaves the file empty.
+    pub(super) fn done(&self) -> io::Result<()> {
         let _writing = self.writing.lock().unwrap_or_else(PoisonError::into_inner);
-        let idle = |state: &State| state.waiting.is_empty() && state.used > 0;
-        if !idle(&self.lock()) {
-            return Ok(());
-        }
-        self.file.write_all_at(&[0; 4], 0)?;
+        let (begin, last) = {
+            let state = self.lock();
+            let Some((_, end)) = state.waiting.front() else { return Ok(()) };
+            (*end, state.waiting.len() == 1)
+        };
+        self.file.write_all_at(&begin.to_be_bytes(), 0)?;
         self.file.sync_data()?;
-        *self.lock() = State::default();
+        if last {
+            // nothing is at the beginning before the list begins there again
+            self.file.write_all_at(&[0; 4], FIRST)?;
+            self.file.sync_data()?;
+            self.file.write_all_at(&FIRST.to_be_bytes(), 0)?;
+            self.file.sync_data()?;
+        }
+        let mut state = self.lock();
+        state.waiting.pop_front();
+        if last {
+            state.end = FIRST;
+        }
         Ok(())
     }
 
     /// Whether something waits to be written down.
     pub(crate) fn is_pending(&self) -> bool {
-        self.lock().used > 0
+        self.lock().acts().next().is_some()
+    }
+
+    /// Whether something waits on the disk.
+    pub(crate) fn has_records(&self) -> bool {
+        !self.lock().waiting.is_empty()
     }
 
     /// Whether a session was ended, which the database may not know yet.
     pub(crate) fn ended(&self, session: SignInSessionId, account: AccountId) -> bool {
-        let state = self.lock();
-        state.sessions.contains(&session) || state.accounts.contains(&account)
+        self.lock().acts().any(|act| match act {
+            Act::SignOut { session: one } | Act::EndSession { session: one } => *one == session,
+            Act::Suspend { account: one } => *one == account,
+            _ => false,
+        })
     }
 
     /// Whether a participant was put out.
     pub(crate) fn is_out(&self, participant: ParticipantId) -> bool {
-        self.lock().participants.contains(&participant)
+        self.lock().acts().any(|act| match act {
+            Act::PutOut { participant: one, .. } => *one == participant,
+            Act::CancelInvitation { participant: one, .. } => *one == Some(participant),
+            _ => false,
+        })
     }
 
     /// Whether a link was taken back.
     pub(crate) fn is_cancelled(&self, invitation: InvitationId) -> bool {
-        self.lock().invitations.contains(&invitation)
-    }
-}
-
-impl State {
-    /// The act was written down after all, and the database says it from now on.
-    pub(super) fn forget(&mut self, act: &Act) {
-        match act {
-            Act::SignOut { session } | Act::EndSession { session } => drop(self.sessions.remove(session)),
-            Act::PutOut { participant, .. } => drop(self.participants.remove(participant)),
-            Act::CancelInvitation { invitation, .. } => drop(self.invitations.remove(invitation)),
-            Act::Suspend { account } => drop(self.accounts.remove(account)),
-            Act::Leave { .. } | Act::Stop { .. } | Act::Withdraw { .. } => {}
-        }
-    }
-
-    pub(super) fn remember(&mut self, act: &Act) {
-        match act {
-            Act::SignOut { session } | Act::EndSession { session } => drop(self.sessions.insert(*session)),
-            Act::PutOut { participant, .. } => drop(self.participants.insert(*participant)),
-            Act::CancelInvitation { invitation, .. } => drop(self.invitations.insert(*invitation)),
-            Act::Suspend { account } => drop(self.accounts.insert(*account)),
-            Act::Leave { .. } | Act::Stop { .. } | Act::Withdraw { .. } => {}
-        }
+        self.lock().acts().any(|act| matches!(act, Act::CancelInvitation { invitation: one, .. } if *one == invitation))
     }
 }
 
@@ -200,27 +270,52 @@ mod tests {
     }
 
     fn waiting(spool: &Spool) -> Vec<Act> {
-        spool.lock().waiting.iter().map(|record| record.act.clone()).collect()
+        spool.lock().waiting.iter().map(|(record, _)| record.act.clone()).collect()
+    }
+
+    fn signed_out(n: impl IntoIterator<Item = u128>) -> Vec<Act> {
+        n.into_iter().map(|n| Act::SignOut { session: session(n) }).collect()
     }
 
     #[test]
-    fn what_was_pushed_is_there_after_a_restart_and_gone_once_cleared() {
+    fn what_was_pushed_is_there_after_a_restart_and_gone_once_it_is_done() {
         let folder = tempfile::tempdir().expect("folder");
         let spool = open(folder.path()).expect("spool");
         assert!(!spool.is_pending());
         for n in 1..=3 {
+            spool.begin(&record(n).act);
             spool.push(record(n), &SystemEntropy).expect("spooled");
+            spool.push(record(n), &SystemEntropy).expect("the same again is there already");
         }
+        drop(spool);
         let again = open(folder.path()).expect("spool");
-        assert_eq!(waiting(&again), (1..=3).map(|n| Act::SignOut { session: session(n) }).collect::<Vec<_>>());
+        assert_eq!(waiting(&again), signed_out(1..=3));
         let nobody = AccountId::from_uuid(Uuid::from_u128(9));
         assert!(again.is_pending() && again.ended(session(2), nobody) && !again.ended(session(4), nobody));
-        again.clear().expect("nothing to do");
-        assert!(again.is_pending(), "what waits is not cleared");
-        again.lock().waiting.clear();
-        again.clear().expect("cleared");
-        assert!(!again.is_pending() && !again.ended(session(2), nobody));
-        assert!(!open(folder.path()).expect("spool").is_pending());
+        assert_eq!(again.oldest().expect("one").act, record(1).act);
+        again.done().expect("noted");
+        assert!(!again.ended(session(1), nobody), "the database says it from now on");
+        drop(again);
+        // a crash in the middle: what was done does not come again
+        let third = open(folder.path()).expect("spool");
+        assert_eq!(waiting(&third), signed_out(2..=3));
+        third.done().expect("noted");
+        third.done().expect("noted");
+        assert!(!third.is_pending());
+        third.push(record(7), &SystemEntropy).expect("spooled");
+        drop(third);
+        assert_eq!(waiting(&open(folder.path()).expect("spool")), signed_out([7]));
+    }
+
+    #[test]
+    fn what_is_in_effect_counts_before_it_is_on_the_disk() {
+        let folder = tempfile::tempdir().expect("folder");
+        let spool = open(folder.path()).expect("spool");
+        let nobody = AccountId::from_uuid(Uuid::from_u128(9));
+        spool.begin(&record(1).act);
+        assert!(spool.is_pending() && spool.ended(session(1), nobody) && !spool.has_records());
+        spool.settle(&record(1).act);
+        assert!(!spool.is_pending() && !spool.ended(session(1), nobody));
     }
 
     /// A power cut in the middle of a record: the bytes are there, their length is not.
@@ -229,8 +324,9 @@ mod tests {
         let folder = tempfile::tempdir().expect("folder");
         let spool = open(folder.path()).expect("spool");
         spool.push(record(1), &SystemEntropy).expect("spooled");
-        let end = spool.lock().used;
+        let end = spool.lock().end;
         spool.file.write_all_at(&[7; 100], end + 4).expect("written");
+        drop(spool);
         assert_eq!(waiting(&open(folder.path()).expect("spool")).len(), 1);
     }
 
@@ -240,8 +336,32 @@ mod tests {
         let spool = open(folder.path()).expect("spool");
         spool.push(record(1), &SystemEntropy).expect("spooled");
         assert!(Spool::open(folder.path(), SecretKey::from_bytes([4; 32])).is_err());
-        spool.lock().used = SIZE - 10;
+        spool.lock().end = SIZE - 10;
         assert!(spool.push(record(2), &SystemEntropy).is_err());
         assert_eq!(waiting(&spool).len(), 1);
+    }
+
+    #[test]
+    fn one_process_has_it_and_one_person_does_not_fill_it() {
+        let folder = tempfile::tempdir().expect("folder");
+        let spool = open(folder.path()).expect("spool");
+        let second = open(folder.path()).expect("it can be looked into");
+        assert!(spool.is_ours() && !second.is_ours());
+        assert!(second.push(record(1), &SystemEntropy).is_err());
+        let account = AccountId::from_uuid(Uuid::from_u128(9));
+        let actor = Actor::Account {
+            id: account,
+            role: crate::domain::access::AccountRole::Clinician,
+            session: session(0),
+            proved_at: Timestamp::from_micros(0),
+        };
+        let by_one = |n| Record { caller: Caller { actor, ..Caller::system() }, ..record(n) };
+        for n in 0..u128::try_from(MOST_OF_ONE).expect("small") {
+            spool.push(by_one(n), &SystemEntropy).expect("spooled");
+        }
+        assert!(spool.push(by_one(1_000), &SystemEntropy).is_err());
+        spool.push(record(1_001), &SystemEntropy).expect("others still can");
+        spool.release();
+        assert!(open(folder.path()).expect("spool").is_ours());
     }
 }

@@ -9,9 +9,13 @@ use crate::storage::database::{Database, SequencingTx, Tx, execute, fetch_all, f
 use crate::storage::dialect::Bulk;
 use crate::storage::error::StorageError;
 use crate::storage::row::{At, time};
+use std::time::Duration;
 
+// what belongs to a subject whose key was destroyed is not kept, whatever the one who seals still believes
 const INSERT: &str = "INSERT INTO audit_entries (id, at, event, action, outcome, body, subject_id, disclosures, network_term)
-    VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9)";
+    SELECT $1, $2, $3, $4, $5, $6, $7, CASE WHEN gone.subject_id IS NULL THEN $8 ELSE gone.evidence_key END,
+        CASE WHEN gone.subject_id IS NULL THEN $9 END
+    FROM (SELECT 1 AS n) AS one LEFT JOIN subject_keys gone ON gone.subject_id = $7 AND gone.evidence_key IS NULL";
 const UNPLACED: &str = "SELECT id, at, body FROM audit_entries WHERE leaf_index IS NULL ORDER BY at, id LIMIT $1";
 const PUT_TILE: &str = "INSERT INTO audit_tiles (level, tile_index, hashes) VALUES ($1, $2, $3)
     ON CONFLICT (level, tile_index) DO UPDATE SET hashes = excluded.hashes";
@@ -25,15 +29,16 @@ const ENTRY: &str =
     "SELECT id, body, COALESCE(leaf_index, -1) AS leaf_index, subject_id, disclosures, network_term FROM audit_entries WHERE id = $1";
 const RANGE: &str = "SELECT id, body, leaf_index, subject_id, disclosures, network_term FROM audit_entries
     WHERE leaf_index >= $1 AND leaf_index < $2 ORDER BY leaf_index";
-const LAST_OF_SUBJECT: &str = "SELECT COALESCE(MAX(at), 0) AS number FROM audit_entries WHERE subject_id = $1";
+const LAST_OF_SUBJECT: &str = "SELECT COALESCE(MAX(at), 0) AS number FROM (
+    SELECT MAX(at) AS at FROM audit_entries WHERE subject_id = $1
+    UNION ALL
+    SELECT MAX(i.at) AS at FROM audit_names n JOIN audit_mentions m ON m.name = n.id JOIN audit_index i ON i.leaf_index = m.leaf_index
+    WHERE n.kind = $2 AND n.name = $3) AS last";
 const WIPE: &str = "UPDATE audit_entries SET disclosures = NULL, network_term = NULL
     WHERE subject_id = $1 AND (disclosures IS NOT NULL OR network_term IS NOT NULL)";
-const NOTE_REQUEST: &str = "INSERT INTO audit_requests (key_hash, entry_id, at) VALUES ($1, $2, $3) ON CONFLICT DO NOTHING";
+const NOTE_REQUEST: &str = "INSERT INTO audit_requests (key_hash, body_hash, entry_id, at) VALUES ($1, $2, $3, $4) ON CONFLICT DO NOTHING";
+const NOTED_BODY: &str = "SELECT body_hash AS text FROM audit_requests WHERE key_hash = $1";
 const FORGET_REQUESTS: &str = "DELETE FROM audit_requests WHERE at < $1";
-const TAKE_LEASE: &str = "INSERT INTO audit_lease (name, holder, term, expires_at) VALUES ('sequencer', $1, 1, $2)
-    ON CONFLICT (name) DO UPDATE SET holder = excluded.holder, term = audit_lease.term + 1, expires_at = excluded.expires_at
-    WHERE audit_lease.holder = excluded.holder OR audit_lease.expires_at < $3";
-const KEEP_LEASE: &str = "UPDATE audit_lease SET expires_at = $2 WHERE name = 'sequencer' AND holder = $1";
 const END_LEASE: &str = "UPDATE audit_lease SET expires_at = 0 WHERE name = 'sequencer' AND holder = $1";
 
 /// Every statement that both engines read, for the test that prepares them.
@@ -52,9 +57,8 @@ pub const STATEMENTS: &[&str] = &[
     LAST_OF_SUBJECT,
     WIPE,
     NOTE_REQUEST,
+    NOTED_BODY,
     FORGET_REQUESTS,
-    TAKE_LEASE,
-    KEEP_LEASE,
     END_LEASE,
 ];
 
@@ -66,8 +70,37 @@ const PLACE: Bulk = Bulk {
         FROM (SELECT v ->> 0 AS id, (v ->> 1)::bigint AS place FROM jsonb_array_elements($1::jsonb) AS v) AS p WHERE audit_entries.id = p.id",
 };
 
+// a lease is timed by the one clock that everyone who could lead shares: the database's
+macro_rules! take_lease {
+    ($now:literal) => {
+        concat!(
+            "INSERT INTO audit_lease (name, holder, term, expires_at) VALUES ('sequencer', $1, 1, ",
+            $now,
+            " + $2)
+            ON CONFLICT (name) DO UPDATE SET holder = excluded.holder, term = audit_lease.term + 1, expires_at = excluded.expires_at
+            WHERE audit_lease.holder = excluded.holder OR audit_lease.expires_at < ",
+            $now
+        )
+    };
+}
+macro_rules! keep_lease {
+    ($now:literal) => {
+        concat!("UPDATE audit_lease SET expires_at = ", $now, " + $2 WHERE name = 'sequencer' AND holder = $1")
+    };
+}
+/// Takes the holder and how long it lasts, in microseconds.
+const TAKE_LEASE: Bulk = Bulk {
+    sqlite: take_lease!("CAST(unixepoch('subsec') * 1000000 AS INTEGER)"),
+    postgres: take_lease!("(EXTRACT(EPOCH FROM clock_timestamp()) * 1000000)::bigint"),
+};
+/// As [`TAKE_LEASE`].
+const KEEP_LEASE: Bulk = Bulk {
+    sqlite: keep_lease!("CAST(unixepoch('subsec') * 1000000 AS INTEGER)"),
+    postgres: keep_lease!("(EXTRACT(EPOCH FROM clock_timestamp()) * 1000000)::bigint"),
+};
+
 /// The statements with a text for each engine.
-pub const BULK: &[Bulk] = &[PLACE];
+pub const BULK: &[Bulk] = &[PLACE, TAKE_LEASE, KEEP_LEASE];
 
 /// An entry that can be committed: what was personal in it is sealed.
 #[derive(Debug, Clone)]
@@ -176,6 +209,11 @@ struct NumberRow {
 }
 
 #[derive(sqlx::FromRow)]
+struct TextRow {
+    text: Option<String>,
+}
+
+#[derive(sqlx::FromRow)]
 struct TileRow {
     hashes: Vec<u8>,
 }
@@ -249,8 +287,16 @@ pub async fn unplaced(tx: &mut Tx, most: i64) -> Result<Vec<Unplaced>, StorageEr
 ///
 /// # Errors
 /// See [`StorageError`].
-pub async fn note_request(tx: &mut Tx, key_hash: &str, entry: EntryId, now: Timestamp) -> Result<bool, StorageError> {
-    Ok(execute!(tx, NOTE_REQUEST, key_hash, entry.to_string(), now.as_micros())? > 0)
+pub async fn note_request(tx: &mut Tx, key_hash: &str, body_hash: &str, entry: EntryId, now: Timestamp) -> Result<bool, StorageError> {
+    Ok(execute!(tx, NOTE_REQUEST, key_hash, body_hash, entry.to_string(), now.as_micros())? > 0)
+}
+
+/// What was asked for with a key that was noted.
+///
+/// # Errors
+/// See [`StorageError`].
+pub async fn noted_body(tx: &mut Tx, key_hash: &str) -> Result<Option<String>, StorageError> {
+    Ok(fetch_optional!(tx, TextRow, NOTED_BODY, key_hash)?.and_then(|row| row.text))
 }
 
 /// What one round of the sequencer adds.
@@ -273,20 +319,27 @@ const REMEMBERED_REQUEST_MICROS: i64 = 24 * 3_600 * 1_000_000;
 pub struct Lease {
     /// The process.
     pub holder: String,
-    /// Until when nobody else may.
-    pub expires_at: Timestamp,
+    /// How long nobody else may, unless it is renewed.
+    pub lasts: Duration,
+}
+
+impl Lease {
+    fn micros(&self) -> i64 {
+        i64::try_from(self.lasts.as_micros()).unwrap_or(i64::MAX)
+    }
 }
 
 /// Tries to become the one that gives entries their place; says whether it is.
 ///
 /// # Errors
 /// See [`StorageError`].
-pub async fn lead(database: &Database, lease: &Lease, now: Timestamp) -> Result<bool, StorageError> {
+pub async fn lead(database: &Database, lease: &Lease) -> Result<bool, StorageError> {
     if let Some(leads) = database.leads_by_file() {
         return Ok(leads);
     }
     let mut tx = database.begin_sequencing().await?;
-    let taken = execute!(tx.tx(), TAKE_LEASE, &lease.holder, lease.expires_at.as_micros(), now.as_micros())?;
+    let text = TAKE_LEASE.of(tx.tx());
+    let taken = execute!(tx.tx(), text, &lease.holder, lease.micros())?;
     tx.commit().await?;
     Ok(taken > 0)
 }
@@ -310,7 +363,8 @@ pub async fn step_down(database: &Database, holder: &str) -> Result<(), StorageE
 /// [`StorageError::Duplicate`] if another sequencer was first or took over the lease; nothing is kept then.
 pub async fn sequence(database: &Database, mut tx: SequencingTx, round: &Sequenced, lease: &Lease) -> Result<(), StorageError> {
     let by_row = database.leads_by_file().is_none();
-    if by_row && execute!(tx.tx(), KEEP_LEASE, &lease.holder, lease.expires_at.as_micros())? == 0 {
+    let text = KEEP_LEASE.of(tx.tx());
+    if by_row && execute!(tx.tx(), text, &lease.holder, lease.micros())? == 0 {
         return Err(StorageError::Duplicate);
     }
     let places: Vec<_> = round.places.iter().map(|(id, place)| serde_json::json!([id, place])).collect();
@@ -387,12 +441,12 @@ pub async fn range(tx: &mut Tx, from: u64, to: u64) -> Result<Vec<StoredEntry>, 
     fetch_all!(tx, EntryRow, RANGE, signed(from), signed(to))?.into_iter().map(TryInto::try_into).collect()
 }
 
-/// When the newest entry was made whose personal values are a subject's; `None` if there is none.
+/// When the newest entry was made whose personal values are a subject's, or that names them (by kind and id); `None` if there is none.
 ///
 /// # Errors
 /// See [`StorageError`].
-pub async fn last_of_subject(tx: &mut Tx, subject: &str) -> Result<Option<Timestamp>, StorageError> {
-    Ok(fetch_optional!(tx, NumberRow, LAST_OF_SUBJECT, subject)?.map(|row| row.number).filter(|at| *at > 0).map(time))
+pub async fn last_of_subject(tx: &mut Tx, subject: &str, named: (&str, &str)) -> Result<Option<Timestamp>, StorageError> {
+    Ok(fetch_optional!(tx, NumberRow, LAST_OF_SUBJECT, subject, named.0, named.1)?.map(|row| row.number).filter(|at| *at > 0).map(time))
 }
 
 /// Wipes the sealed personal values of a subject; gives how many entries had some. The entries stay as they are.

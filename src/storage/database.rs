@@ -12,22 +12,49 @@ use sqlx::{PgPool, Postgres, Sqlite, SqlitePool, Transaction};
 use std::cell::Cell;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, OnceLock};
-use std::time::Duration;
+use std::time::{Duration, Instant};
 use tokio::sync::Notify;
 
 /// How long one statement may take where someone waits for an answer that must come within a second.
 const PATIENCE: Duration = Duration::from_millis(800);
+/// How long all of a request may wait for the database.
+const REQUEST_PATIENCE: Duration = Duration::from_millis(900);
 /// How long one may take that is known to read much.
 const LONG_PATIENCE: Duration = Duration::from_mins(2);
 
 tokio::task_local! {
     /// How many commits were tried for the request that is being answered.
     static COMMITS: Cell<u32>;
+    /// How long that request has waited for the database.
+    static WAITED: Cell<Duration>;
 }
 
-/// Runs a request so that [`nothing_committed`] can tell whether anything of it may have been kept.
-pub async fn counting_commits<T>(request: impl Future<Output = T>) -> T {
-    COMMITS.scope(Cell::new(0), request).await
+/// Runs a request so that [`nothing_committed`] can tell whether anything of it may have been kept, and so that all its waiting for the
+/// database together stays below a second.
+pub async fn answering<T>(request: impl Future<Output = T>) -> T {
+    COMMITS.scope(Cell::new(0), WAITED.scope(Cell::new(Duration::ZERO), request)).await
+}
+
+/// How long the present request may still wait for the database, if it is one that someone waits for.
+#[must_use]
+pub(crate) fn patience_left(most: Duration) -> Duration {
+    WAITED.try_with(|waited| most.min(REQUEST_PATIENCE.saturating_sub(waited.get()))).unwrap_or(most)
+}
+
+/// Takes down that the present request has waited for the database.
+pub(crate) fn waited(since: Instant) {
+    let _ = WAITED.try_with(|waited| waited.set(waited.get() + since.elapsed()));
+}
+
+/// Waits for the engine for as long as there is patience: that of the statement, and that of the whole request unless much is to be read.
+pub(super) async fn patiently<T>(patience: Duration, run: impl Future<Output = Result<T, sqlx::Error>>) -> Result<T, sqlx::Error> {
+    if patience > PATIENCE {
+        return tokio::time::timeout(patience, run).await.unwrap_or(Err(sqlx::Error::PoolTimedOut));
+    }
+    let began = Instant::now();
+    let done = tokio::time::timeout(patience_left(patience), run).await.unwrap_or(Err(sqlx::Error::PoolTimedOut));
+    waited(began);
+    done
 }
 
 /// Whether it is known that nothing was committed for the present request.
@@ -87,17 +114,16 @@ macro_rules! on {
     ($tx:expr, |$connection:ident| $run:expr) => {{
         let tx: &mut $crate::storage::database::Tx = $tx;
         let patience = tx.patience;
-        let done = match &mut tx.engine {
+        match &mut tx.engine {
             $crate::storage::database::EngineTx::Sqlite(transaction) => match transaction.connection() {
-                Ok($connection) => tokio::time::timeout(patience, $run).await,
-                Err(error) => Ok(Err(error)),
+                Ok($connection) => $crate::storage::database::patiently(patience, $run).await,
+                Err(error) => Err(error),
             },
             $crate::storage::database::EngineTx::Postgres(transaction) => {
                 let $connection = &mut **transaction;
-                tokio::time::timeout(patience, $run).await
+                $crate::storage::database::patiently(patience, $run).await
             }
-        };
-        done.unwrap_or(Err(sqlx::Error::PoolTimedOut))
+        }
     }};
 }
 
@@ -174,8 +200,8 @@ impl Database {
     pub async fn begin(&self) -> Result<WriteTx, StorageError> {
         self.trusted()?;
         let engine = match &self.pools {
-            Pools::Sqlite { write, .. } => EngineTx::Sqlite(SqliteTx::Write(within(write.begin(PATIENCE)).await?)),
-            Pools::Postgres(pool) => EngineTx::Postgres(within(pool.begin()).await?),
+            Pools::Sqlite { write, .. } => EngineTx::Sqlite(SqliteTx::Write(patiently(PATIENCE, write.begin(PATIENCE)).await?)),
+            Pools::Postgres(pool) => EngineTx::Postgres(patiently(PATIENCE, pool.begin()).await?),
         };
         Ok(WriteTx { tx: Tx { engine, patience: PATIENCE }, database: self.clone() })
     }
@@ -209,8 +235,8 @@ impl Database {
     async fn read_with(&self, patience: Duration) -> Result<ReadTx, StorageError> {
         self.trusted()?;
         let engine = match &self.pools {
-            Pools::Sqlite { read, .. } => EngineTx::Sqlite(SqliteTx::Read(within(read.begin()).await?)),
-            Pools::Postgres(pool) => EngineTx::Postgres(within(pool.begin_with(POSTGRES_BEGIN_READ)).await?),
+            Pools::Sqlite { read, .. } => EngineTx::Sqlite(SqliteTx::Read(patiently(PATIENCE, read.begin()).await?)),
+            Pools::Postgres(pool) => EngineTx::Postgres(patiently(PATIENCE, pool.begin_with(POSTGRES_BEGIN_READ)).await?),
         };
         Ok(ReadTx(Tx { engine, patience }))
     }
@@ -250,10 +276,6 @@ impl Database {
             Pools::Postgres(pool) => pool.close().await,
         }
     }
-}
-
-async fn within<T>(begun: impl Future<Output = Result<T, sqlx::Error>>) -> Result<T, sqlx::Error> {
-    tokio::time::timeout(PATIENCE, begun).await.unwrap_or(Err(sqlx::Error::PoolTimedOut))
 }
 
 impl WriteTx {
@@ -345,5 +367,9 @@ async fn commit(tx: Tx) -> Result<(), StorageError> {
             }),
         }
     };
-    tokio::time::timeout(tx.patience, committed).await.unwrap_or(Err(StorageError::Unknown)).inspect_err(commit_failed)
+    let began = Instant::now();
+    let patience = if tx.patience > PATIENCE { tx.patience } else { patience_left(tx.patience) };
+    let ending = tokio::time::timeout(patience, committed).await.unwrap_or(Err(StorageError::Unknown)).inspect_err(commit_failed);
+    waited(began);
+    ending
 }

@@ -162,11 +162,14 @@ impl GroupTx {
 
     /// Ends well; resolves when the group is on the disk.
     pub(super) async fn commit(mut self) -> Result<Ending, Error> {
-        let Some(mut inner) = self.inner.take() else { return Err(Error::PoolClosed) };
+        let inner = self.inner.as_mut().ok_or(Error::PoolClosed)?;
+        // given up half-way, the whole group is undone
+        inner.standing = Standing::Unsure;
         if let Err(error) = inner.run(RELEASE).await {
-            self.inner = Some(inner);
+            inner.standing = Standing::Inside;
             return Err(error);
         }
+        let Some(mut inner) = self.inner.take() else { return Err(Error::PoolClosed) };
         inner.standing = Standing::Between;
         let (tell, told) = oneshot::channel();
         inner.members.push(tell);

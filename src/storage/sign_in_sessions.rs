@@ -273,13 +273,12 @@ pub async fn rotate(
     Ok(execute!(tx, ROTATE, id.to_string(), token.as_str(), now.as_micros(), assurance.as_str())? == 1)
 }
 
-/// Ends a session.
+/// Ends a session; says whether it had not ended before.
 ///
 /// # Errors
 /// See [`StorageError`].
-pub async fn end(tx: &mut Tx, id: SignInSessionId, now: Timestamp) -> Result<(), StorageError> {
-    execute!(tx, END, id.to_string(), now.as_micros())?;
-    Ok(())
+pub async fn end(tx: &mut Tx, id: SignInSessionId, now: Timestamp) -> Result<bool, StorageError> {
+    Ok(execute!(tx, END, id.to_string(), now.as_micros())? > 0)
 }
 
 /// Whether a session has neither ended nor expired, and its account may act.

@@ -220,14 +220,31 @@ fn a_database_file_that_was_removed_or_replaced_is_noticed() {
         let mut call: Call = call(server).await;
         let recording = recorded(&mut call).await;
         let ana = call.visit.clinician.clone();
+        let links = ana.get(&call.visit.path("/invitations")).await.expect(200).body;
+        let link = links["invitations"][0]["id"].as_str().expect("the patient's link").to_owned();
         fs::rename(&file, &aside).expect("moved");
         refuses("a read", ana.get(&call.visit.path(""))).await;
         fs::copy(&aside, &file).expect("another in its place");
         refuses("a change", ana.post("/consultations", json!({"patient_id": call.visit.patient_id, "starts_at": null}))).await;
         takes_effect("a withdrawal", call.patient.post(&call.visit.path("/consents/withdraw"), json!({"recording": recording}))).await;
+        // a link that was used is taken back: its holder goes, though nobody can write it down
+        let take_back = async || ana.post(&format!("/invitations/{link}/cancel"), json!({})).await;
+        takes_effect("taking a link back", take_back()).await;
+        takes_effect("taking it back again", take_back()).await;
+        call.ana.snapshot("they are gone", |s| s["participants"].as_array().map(Vec::len) == Some(1)).await;
         // the one that is open is put back
         fs::rename(&aside, &file).expect("moved back");
         ana.get(&call.visit.path("")).await.expect(200);
+        let auditor = Browser::signed_in(server, "aud").await;
+        let written = async {
+            while !is_written(&auditor, &call.visit.id, "invitation.cancelled").await {
+                tokio::time::sleep(Duration::from_millis(50)).await;
+            }
+        };
+        tokio::time::timeout(Duration::from_secs(10), written).await.expect("it is in the log");
+        take_back().await.expect(200);
+        let all = found(&auditor, json!({"consultation": call.visit.id, "event": "invitation.cancelled"})).await;
+        assert_eq!(all.len(), 1, "what is so already is not done again");
     });
 }
 
@@ -281,6 +298,9 @@ fn a_request_with_a_key_is_done_once() {
                 ask("one", &ana).await.expect(201);
                 ask("one", &ana).await.refused(409, "REPEATED");
                 ask("two", &ana).await.expect(201);
+                let other = json!({"identifier": "MRN-6", "name": "Ada Okafor", "birth_date": "1980-01-02", "language": "en", "call_back_number": null});
+                let reused = ana.request(reqwest::Method::POST, "/patients").header("Idempotency-Key", "one").json(&other);
+                send(reused).await.refused(422, "KEY_REUSED");
                 let ben = Browser::signed_in(server, "ben").await;
                 ask("one", &ben).await.expect(201);
                 ask(&"x".repeat(256), &ana).await.refused(400, "MALFORMED");

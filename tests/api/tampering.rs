@@ -246,6 +246,13 @@ fn every_mutation_of_an_export_is_found_and_the_first_bad_entry_named() {
         hashes[byte] ^= 1 << chance.below(8);
         expect("hash of an upper level", &changed, &key, Named::Exactly(byte as u64 / 32 * 256));
 
+        // files that nobody would look at
+        let mut more = good.clone();
+        let place = ["tile/entries/009", "tile/0/x001/000", "tile/3/000.p/1", "notes", "tile/entries/003"]
+            [usize::try_from(chance.below(5)).expect("small")];
+        more.0.insert(place.to_owned(), bundle(&tile_of(0)));
+        expect("a file more", &more, &key, Named::Exactly(ENTRIES));
+
         // the checkpoint itself
         let mut changed = good.clone();
         let note = changed.0.get_mut("checkpoint").expect("a checkpoint");

@@ -42,7 +42,12 @@ export async function checkSignature(note: string, verifierKey: string): Promise
   const name = verifierKey.split("+")[0] ?? "";
   for (const line of note.slice(end + 2).split("\n")) {
     if (!line.startsWith(`\u2014 ${name} `)) continue;
-    const signature = fromBase64(line.slice(name.length + 3)).slice(4);
+    let signature: Hash;
+    try {
+      signature = fromBase64(line.slice(name.length + 3)).slice(4);
+    } catch {
+      return "bad";
+    }
     if (await crypto.subtle.verify({ name: "Ed25519" }, key, signature, text)) return "good";
   }
   return "bad";

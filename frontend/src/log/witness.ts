@@ -21,18 +21,29 @@ export type Contradiction = "another_key" | "shorter" | "not_grown" | "bad_signa
 
 export type Verdict = { readonly keep: Seen } | { readonly contradiction: Contradiction } | { readonly nothing: true };
 
+/** What a server shows and nobody can read proves nothing. */
+function legible<T>(read: () => T): T | null {
+  try {
+    return read();
+  } catch {
+    return null;
+  }
+}
+
 /** Judges what the server shows against what was seen before. `shown` is null where the server has no log of that size. */
 export async function judge(seen: Seen | null, shown: Growth | null): Promise<Verdict> {
   if (!shown) return seen ? { contradiction: "shorter" } : { nothing: true };
   const keep: Seen = { checkpoint: shown.checkpoint, verifierKey: shown.verifier_key };
   if (seen && seen.verifierKey !== shown.verifier_key) return { contradiction: "another_key" };
   if ((await checkSignature(shown.checkpoint, shown.verifier_key)) === "bad") return { contradiction: "bad_signature" };
-  const now = readCheckpoint(shown.checkpoint, shown.verifier_key);
+  const now = legible(() => readCheckpoint(shown.checkpoint, shown.verifier_key));
+  if (!now) return { contradiction: "bad_signature" };
   if (!seen) return { keep };
   const before = readCheckpoint(seen.checkpoint, seen.verifierKey);
   if (now.size < before.size) return { contradiction: "shorter" };
-  const proof = shown.consistency_proof.map(unhex);
-  return (await isConsistent(before.size, before.root, now.size, now.root, proof)) ? { keep } : { contradiction: "not_grown" };
+  const proof = legible(() => shown.consistency_proof.map(unhex));
+  const grown = proof !== null && (await isConsistent(before.size, before.root, now.size, now.root, proof));
+  return grown ? { keep } : { contradiction: "not_grown" };
 }
 
 const SLOT = "bedside.witness";

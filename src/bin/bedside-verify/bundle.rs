@@ -56,11 +56,13 @@ pub(crate) fn check(mut source: Source, trusted: Option<&str>, kept: &[String]) 
             return Err(Failure::at(first + width, "there is more than the log had"));
         }
     }
-    if newest.size % WIDTH > 0 && [newest.size / WIDTH].iter().any(|tile| source.has(&format!("tile/entries/{}", tile_name(*tile, WIDTH))))
-    {
-        return Err(Failure::at(newest.size, "there is more than the log had"));
+    if newest.size == 0 && newest.root != tree.root() {
+        return Err(Failure::at(0, "the checkpoint of an empty log has another root"));
     }
     upper_tiles(&mut source, newest.size)?;
+    if let Some(name) = source.all().map_err(io)?.into_iter().find(|name| !belongs(name, newest.size)) {
+        return Err(Failure::at(newest.size, &format!("there is more than the log had: {name}")));
+    }
     let mut lines = vec![format!("{} entries, each in its place, none missing and none added.", newest.size)];
     lines.push(format!("{} signed checkpoints fit the entries before them.", checkpoints.len()));
     if !kept.is_empty() {
@@ -70,6 +72,21 @@ pub(crate) fn check(mut source: Source, trusted: Option<&str>, kept: &[String]) 
         lines.push(format!("{} disclosed personal values are the ones that were written down.", disclosed.count));
     }
     Ok(Holds { lines, entries: newest.size, root: hex(&newest.root), key: key.text().to_owned(), fingerprint: key.fingerprint() })
+}
+
+/// Whether a file belongs to an export of a log of this size. Nothing is taken along that nobody checked.
+fn belongs(name: &str, size: u64) -> bool {
+    let Some(tile) = name.strip_prefix("tile/") else {
+        return matches!(name, "checkpoint" | "verifier-key" | "disclosures" | "README") || name.starts_with("checkpoints/");
+    };
+    let Some((level, place)) = tile.split_once('/') else { return false };
+    let level = if level == "entries" { Some(0) } else { level.parse::<u32>().ok().filter(|l| *l < 8 && l.to_string() == level) };
+    let Some(count) = level.map(|level| size >> (8 * level)) else { return false };
+    let index =
+        place.split(".p/").next().unwrap_or_default().split('/').try_fold(0_u64, |sum, part| {
+            part.trim_start_matches('x').parse::<u64>().ok().and_then(|n| sum.checked_mul(1_000)?.checked_add(n))
+        });
+    index.is_some_and(|tile| tile < count.div_ceil(WIDTH) && place == tile_name(tile, (count - tile * WIDTH).min(WIDTH)))
 }
 
 /// Every signed checkpoint by size. Two of one size that differ show that the log was forked.

@@ -69,11 +69,23 @@ impl Source {
         }
     }
 
-    /// Whether a file is there.
-    pub(crate) fn has(&self, name: &str) -> bool {
-        match self {
-            Self::Folder(root) => root.join(name).is_file(),
-            Self::Archive { places, .. } => places.contains_key(name),
+    /// The names of all files.
+    pub(crate) fn all(&self) -> io::Result<Vec<String>> {
+        let root = match self {
+            Self::Archive { places, .. } => return Ok(places.keys().filter(|name| !name.ends_with('/')).cloned().collect()),
+            Self::Folder(root) => root,
+        };
+        let (mut names, mut folders) = (Vec::new(), vec![root.clone()]);
+        while let Some(folder) = folders.pop() {
+            for item in std::fs::read_dir(&folder)? {
+                let path = item?.path();
+                if path.is_dir() {
+                    folders.push(path);
+                } else if let Ok(name) = path.strip_prefix(root) {
+                    names.push(name.to_string_lossy().into_owned());
+                }
+            }
         }
+        Ok(names)
     }
 }

@@ -8,6 +8,7 @@ use crate::domain::id::{ConsultationId, ParticipantId, RecordingId};
 use crate::gateway::recording::Running;
 use crate::gateway::room::Event;
 use crate::services::Services;
+use crate::services::error::ServiceError;
 use crate::services::recordings::RecordingGrant;
 use std::sync::Arc;
 use std::time::{Duration, Instant};
@@ -151,7 +152,8 @@ async fn seal_now(services: &Services, recording: RecordingId, running: Option<B
     let mut wait = Duration::from_millis(200);
     loop {
         match services.seal_recording(recording, &parts, reason, failure.is_some()).await {
-            Ok(()) => return,
+            // where only its checkpoint is late, the log has it
+            Ok(()) | Err(ServiceError::CheckpointLate) => return,
             Err(error) => tracing::error!(%recording, %error, "the recording could not be sealed; it is tried again"),
         }
         tokio::time::sleep(wait).await;

@@ -68,7 +68,7 @@ fn nth_id(n: u64, client: u64, now: Timestamp) -> Uuid {
 async fn transactions(engine: &str, address: &str, target: f64) -> Result<(), Box<dyn Error>> {
     let database = Database::open(address).await?;
     let signer = Arc::new(LogSigner::new("bench/audit", &[7; 32])?);
-    let sequencer = Arc::new(Sequencer::start(database.clone(), signer, Arc::new(SystemClock), "bench".to_owned()));
+    let sequencer = Arc::new(Sequencer::start(database.clone(), signer, Arc::new(SystemClock), "bench".to_owned(), None));
     let done = Arc::new(AtomicU64::new(0));
     let began = Instant::now();
     let mut clients = Vec::new();
@@ -137,7 +137,7 @@ fn entry_of(n: u64) -> Entry {
 async fn searches(engine: &str, address: &str, many: u64) -> Result<(), Box<dyn Error>> {
     let database = Database::open(address).await?;
     let signer = Arc::new(LogSigner::new("bench/audit", &[7; 32])?);
-    let sequencer = Sequencer::start(database.clone(), signer, Arc::new(SystemClock), "bench".to_owned());
+    let sequencer = Sequencer::start(database.clone(), signer, Arc::new(SystemClock), "bench".to_owned(), None);
     let began = Instant::now();
     for from in (0..many).step_by(500) {
         let some: Vec<_> = (from..(from + 500).min(many)).map(|n| NewEntry::plain(entry_of(n)).expect("nothing personal")).collect();

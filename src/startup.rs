@@ -21,6 +21,7 @@ use crate::services::ceremonies::Ceremonies;
 use crate::services::entries::Known;
 use crate::services::error::ServiceError;
 use crate::services::events::Events;
+use crate::services::findable::Lookout;
 use crate::services::policies::{bring_into_force, follow_accepted};
 use crate::services::protective::{LastKnown, write_down_when_possible};
 use crate::services::sequencer::Sequencer;
@@ -40,8 +41,8 @@ use std::net::{SocketAddr, TcpListener};
 use std::path::{Path, PathBuf};
 use std::sync::{Arc, RwLock};
 use std::time::{Duration, SystemTime, UNIX_EPOCH};
-use tokio::sync::broadcast;
 use tokio::sync::mpsc::unbounded_channel;
+use tokio::sync::{broadcast, watch};
 
 /// The server could not be built.
 #[derive(Debug, thiserror::Error)]
@@ -176,7 +177,14 @@ pub async fn open_services(config: &Config, public_origin: String, parts: Parts)
     if !config.demo && !samples.is_empty() {
         tracing::warn!(texts = samples.join(", "), "patients are shown sample consent texts: read them and adopt them in consent.toml");
     }
-    let sequencer = Sequencer::start(database.clone(), Arc::clone(&signer), Arc::clone(&parts.clock), holder(config, entropy.as_ref())?);
+    let (tell, known) = watch::channel(None);
+    let sequencer = Sequencer::start(
+        database.clone(),
+        Arc::clone(&signer),
+        Arc::clone(&parts.clock),
+        holder(config, entropy.as_ref())?,
+        Some(Lookout::new(known)),
+    );
     // half of the cores: whoever is signed in must not wait for those who try passwords
     let parallel = std::thread::available_parallelism().map_or(1, |cores| (cores.get() / 2).max(1));
     let cost = parts.password_cost.unwrap_or(Cost { memory_kib: config.passwords.memory_kib, passes: config.passwords.passes });
@@ -213,6 +221,7 @@ pub async fn open_services(config: &Config, public_origin: String, parts: Parts)
         signer,
         sequencer,
     });
+    tell.send_replace(Some(Arc::downgrade(&services)));
     let mut demo_accounts = Vec::new();
     if config.demo {
         // at the same time, because each costs a password hash

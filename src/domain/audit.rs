@@ -254,6 +254,10 @@ events! {
     AuditEntryRead = "audit.entry_read", R, false;
     /// A browser was shown a log that contradicts the one it saw before.
     AuditContradicted = "audit.contradicted", E, true;
+    /// An auditor keeps a search.
+    SearchSaved = "audit.search_saved", C, false;
+    /// They forgot one.
+    SearchForgotten = "audit.search_forgotten", D, false;
     /// The audit log was verified.
     AuditVerified = "audit.verified", R, false;
     /// An auditor signed off a review of the log.

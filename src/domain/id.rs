@@ -67,6 +67,8 @@ ids! {
     PasskeyId,
     /// A clinician's emergency access to one consultation.
     EmergencyAccessId,
+    /// A search of the log that an auditor keeps.
+    SavedSearchId,
     /// An auditor's sign-off of a log review.
     LogReviewId,
     /// A legal hold on a recording.

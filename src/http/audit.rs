@@ -7,6 +7,7 @@ use crate::domain::id::LogReviewId;
 use crate::domain::time::Timestamp;
 use crate::http::problem::{Problem, ProblemBody};
 use crate::http::{Answer, State, caller};
+use crate::policy::unusual::Mark;
 use crate::services::audit::{FirstBad, FoundEntry};
 use crate::services::audit_feeds::Form;
 use crate::services::bundle::{Disclose, tile_place};
@@ -55,6 +56,8 @@ pub struct Wanted {
     consultation: Option<String>,
     /// Recording it was about.
     recording: Option<String>,
+    /// What is unusual: `any`, `own_name`, `mass_reads`, `off_hours`, `emergency_access` or `repeated_denials`.
+    unusual: Option<String>,
     /// Whole network address it came from.
     network: Option<String>,
     /// The request, as in `X-Request-Id`.
@@ -73,7 +76,7 @@ impl Wanted {
     ///
     /// # Errors
     /// If something is not an id that must be one.
-    fn search(self) -> Result<Search, Problem> {
+    pub(super) fn search(self) -> Result<Search, Problem> {
         let filled = |value: Option<String>| value.map(|v| v.trim().to_owned()).filter(|v| !v.is_empty());
         // what is searched for stands in the entry of the search: nothing but ids may
         let id = |name: &'static str, value: Option<String>| {
@@ -86,6 +89,11 @@ impl Wanted {
             ("consultation", id("consultation", self.consultation)?),
             ("recording", id("recording", self.recording)?),
         ];
+        let unusual = filled(self.unusual);
+        if unusual.as_deref().is_some_and(|mark| mark != "any" && !Mark::ALL.iter().any(|one| one.as_str() == mark)) {
+            return Err(Problem::field("unusual", "must be any, own_name, mass_reads, off_hours, emergency_access or repeated_denials"));
+        }
+        let about = about.into_iter().chain([("unusual", unusual)]);
         let agent = id("person", self.person)?;
         let request = filled(self.request)
             .map(|text| text.parse::<uuid::Uuid>().map_err(|_| Problem::field("request", "must be the id of a request")))
@@ -97,7 +105,7 @@ impl Wanted {
             outcome: self.outcome.map(|outcome| outcome.as_str().to_owned()),
             agent,
             network: filled(self.network),
-            about: about.into_iter().filter_map(|(kind, id)| id.map(|id| (kind.to_owned(), id))).collect(),
+            about: about.filter_map(|(kind, id)| id.map(|id| (kind.to_owned(), id))).collect(),
             request,
             from: self.from,
             to: self.to,
@@ -120,6 +128,8 @@ pub struct Page {
 pub struct EntryView {
     index: u64,
     leaf_hash: String,
+    /// As what it stands out, by the rules of `policies/unusual.toml`.
+    unusual: Vec<String>,
     agent: AgentView,
     #[serde(flatten)]
     #[schema(value_type = Object)]
@@ -146,6 +156,7 @@ impl From<FoundEntry> for EntryView {
         Self {
             index: found.index,
             leaf_hash: found.leaf_hash,
+            unusual: found.unusual,
             agent: AgentView { kind, id, name: found.agent_name, role, network: found.network },
             entry: rest(&found.entry),
         }

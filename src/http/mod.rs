@@ -14,6 +14,7 @@ pub mod emergency;
 pub mod guard;
 pub mod invitations;
 pub mod openapi;
+pub mod oversight;
 pub mod own_sign_in;
 pub mod participants;
 pub mod patients;
@@ -96,6 +97,7 @@ fn routes(config: &mut web::ServiceConfig) {
                 .configure(playback::routes)
                 .configure(custody::routes)
                 .configure(audit::routes)
+                .configure(oversight::routes)
                 .configure(policies::routes)
                 .configure(retention::routes)
                 .configure(signaling::routes)

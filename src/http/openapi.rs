@@ -1,8 +1,8 @@
 //! The OpenAPI 3.1 document of everything under `/api/v1`, served at `/api/v1/openapi.json`.
 
 use crate::http::{
-    Answer, accounts, audit, consent_registers, consents, consultations, custody, emergency, invitations, own_sign_in, participants,
-    patients, playback, policies, receipts, recordings, retention, sign_in, system,
+    Answer, accounts, audit, consent_registers, consents, consultations, custody, emergency, invitations, oversight, own_sign_in,
+    participants, patients, playback, policies, receipts, recordings, retention, sign_in, system,
 };
 use actix_web::{HttpResponse, web};
 use serde_json::json;
@@ -123,6 +123,11 @@ use utoipa::OpenApi;
         audit::tile,
         audit::reviews,
         audit::review,
+        oversight::activity,
+        oversight::patients,
+        oversight::searches,
+        oversight::save,
+        oversight::forget,
         policies::read,
         retention::read,
     )

@@ -10,6 +10,7 @@ use crate::policy::catalogue::{self, ConsentText, Notice};
 use crate::policy::consent_rules::ConsentRules;
 use crate::policy::examples::{self, Difference, Example};
 use crate::policy::sign_in::SignInRules;
+use crate::policy::unusual::UnusualRules;
 use rust_embed::RustEmbed;
 use serde::{Deserialize, Serialize};
 use std::collections::BTreeMap;
@@ -130,6 +131,7 @@ pub struct Bundle {
     retention: Vec<Class>,
     notices: BTreeMap<String, Notice>,
     sign_in: SignInRules,
+    unusual: UnusualRules,
     examples: Vec<Example>,
 }
 
@@ -176,6 +178,10 @@ impl Bundle {
             return Err(invalid("notice.toml", "the English notice is missing".to_owned()));
         }
         let sign_in = SignInRules::parse(need("sign-in.toml")?).map_err(|reason| invalid("sign-in.toml", reason))?;
+        let unusual = match under("unusual.toml").next() {
+            Some((path, text)) => UnusualRules::parse(text).map_err(|reason| invalid(path, reason))?,
+            None => UnusualRules::default(),
+        };
         let examples = match under("examples.toml").next() {
             Some((path, text)) => examples::parse(text).map_err(|reason| invalid(path, reason))?,
             None => Vec::new(),
@@ -184,6 +190,7 @@ impl Bundle {
             digest: files.digest(),
             examples,
             sign_in,
+            unusual,
             access,
             consent_texts,
             consent_rules,
@@ -307,6 +314,12 @@ impl Bundle {
         &self.sign_in
     }
 
+    /// What stands out in the audit log.
+    #[must_use]
+    pub const fn unusual(&self) -> &UnusualRules {
+        &self.unusual
+    }
+
     /// The data notice in the wanted language, or in English.
     #[must_use]
     pub fn notice(&self, language: &str) -> Option<&Notice> {
@@ -373,6 +386,7 @@ mod tests {
             ("consent.toml", None),
             ("consent.toml", Some("adopted = []")),
             ("examples.toml", Some("[[example]]\nsays = \"x\"\nwho = \"king\"\ndoes = \"read_audit\"\nto = \"clinic\"\n")),
+            ("unusual.toml", Some("zone = \"Nowhere\"")),
             ("sign-in.toml", None),
             ("sign-in.toml", Some("second_factor = []")),
         ] {

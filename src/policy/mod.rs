@@ -7,3 +7,4 @@ pub mod consent_rules;
 pub mod examples;
 pub mod reading_level;
 pub mod sign_in;
+pub mod unusual;

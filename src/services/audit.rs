@@ -9,10 +9,11 @@ use crate::services::entries::personal_values;
 use crate::services::error::ServiceError;
 use crate::storage::accounts;
 use crate::storage::audit::{self, StoredCheckpoint, StoredEntry};
+use crate::storage::audit_activity;
 use crate::storage::audit_index::{self, Search};
 use crate::storage::database::Tx;
 use serde::Serialize;
-use std::collections::HashMap;
+use std::collections::{BTreeMap, HashMap};
 
 /// Entries read at a time; a whole number of tiles.
 const PAGE: u64 = 4 * TILE_WIDTH;
@@ -29,6 +30,8 @@ pub struct FoundEntry {
     pub network: Option<String>,
     /// Its leaf hash, lower-case hex.
     pub leaf_hash: String,
+    /// As what the rules in force marked it, such as `off_hours`.
+    pub unusual: Vec<String>,
 }
 
 /// A page of what was found.
@@ -87,7 +90,7 @@ impl Services {
         // first on the record: once a checkpoint covers it, everything that happened before has its place
         let mut entry = self.entry(Event::AuditSearched, permit.caller())?.with("narrowed_by", narrowed.iter().filter(|n| **n).count());
         for (kind, id) in &wanted.about {
-            entry = entry.about(kind, id);
+            entry = if kind == "unusual" { entry.with("unusual", id.as_str()) } else { entry.about(kind, id) };
         }
         self.record(entry).await?;
         let size = self.checkpoint().await?.size;
@@ -106,6 +109,11 @@ impl Services {
     pub(crate) async fn found(&self, tx: &mut Tx, stored: Vec<StoredEntry>) -> Result<Vec<FoundEntry>, ServiceError> {
         let names: HashMap<String, String> = accounts::all(tx).await?.into_iter().map(|a| (a.id.to_string(), a.display_name)).collect();
         let disclosures = self.disclosures(tx, &stored).await?;
+        let places = || stored.iter().filter_map(|entry| entry.index);
+        let mut marks = match (places().min(), places().max()) {
+            (Some(first), Some(last)) => audit_activity::marks(tx, first, last).await?,
+            _ => BTreeMap::new(),
+        };
         let mut entries = Vec::with_capacity(stored.len());
         for (stored, disclosures) in stored.into_iter().zip(disclosures) {
             let entry: Entry = serde_json::from_str(&stored.body).map_err(|_| ServiceError::Integrity)?;
@@ -115,6 +123,7 @@ impl Services {
                 values.into_iter().find(|(name, _)| name == NETWORK).map(|(_, value)| value).or_else(|| entry.agent.network.clone());
             entries.push(FoundEntry {
                 index: stored.index.unwrap_or(0),
+                unusual: stored.index.and_then(|index| marks.remove(&index)).unwrap_or_default(),
                 leaf_hash: hex(&leaf_hash(stored.body.as_bytes())),
                 entry,
                 agent_name,

@@ -92,7 +92,7 @@ impl Services {
         let network = wanted.network.as_deref().map(|address| self.network_term(address)).transpose()?;
         let mut entry = self.entry(Event::AuditExported, permit.caller())?.with("format", form.as_str()).with("disclosed", disclose);
         for (kind, id) in &wanted.about {
-            entry = entry.about(kind, id);
+            entry = if kind == "unusual" { entry.with("unusual", id.as_str()) } else { entry.about(kind, id) };
         }
         self.record(entry).await?;
         let size = self.checkpoint().await?.size;

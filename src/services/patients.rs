@@ -57,6 +57,17 @@ impl Services {
     /// # Errors
     /// If it cannot be read or the read not audited.
     pub async fn search_patients(&self, permit: &Permit<SearchPatients>, text: &str) -> Result<Vec<Patient>, ServiceError> {
+        let open = self.find_patients(text).await?;
+        let mut entry = self.entry(Event::PatientsSearched, permit.caller())?.with("found", open.len());
+        for patient in &open {
+            entry = entry.about("patient", patient.id);
+        }
+        self.record(entry).await?;
+        Ok(open)
+    }
+
+    /// Finds patients, for operations that audit it.
+    pub(crate) async fn find_patients(&self, text: &str) -> Result<Vec<Patient>, ServiceError> {
         let words = search_words(text);
         let found = {
             let mut read = self.database.read().await?;
@@ -74,11 +85,6 @@ impl Services {
             }
         }
         open.truncate(usize::try_from(MOST).unwrap_or(usize::MAX));
-        let mut entry = self.entry(Event::PatientsSearched, permit.caller())?.with("found", open.len());
-        for patient in &open {
-            entry = entry.about("patient", patient.id);
-        }
-        self.record(entry).await?;
         Ok(open)
     }
 

@@ -5,13 +5,13 @@
 
 use crate::crypto::signing::{LogSigner, TreeHead, open_checkpoint};
 use crate::crypto::tree::{Edge, IncompleteTree, is_consistent, leaf_hash};
-use crate::domain::audit::Entry;
-use crate::domain::id::{EntryId, RequestId};
+use crate::domain::id::EntryId;
 use crate::domain::time::{Clock, Timestamp};
 use crate::services::error::ServiceError;
+use crate::services::findable::{Indexer, Lookout};
 use crate::services::proofs::prove_growth;
 use crate::storage::audit::{self, Lease, Sequenced, StoredCheckpoint};
-use crate::storage::audit_index::{self, Facts, request_number};
+use crate::storage::audit_index;
 use crate::storage::database::{Database, patience_left};
 use crate::storage::error::StorageError;
 use std::collections::HashMap;
@@ -27,10 +27,6 @@ const BATCH: i64 = 1_000;
 const FULL: usize = 400;
 /// Others begin at least so far apart.
 const SPACING: Duration = Duration::from_millis(8);
-/// How long entries may wait to become findable, so that many do in one transaction.
-const GATHER: Duration = Duration::from_millis(60);
-/// Entries that become findable in one transaction.
-const INDEX_BATCH: u64 = 2_000;
 /// How long an answer waits for its checkpoint before it says that the outcome is unknown.
 const PATIENCE: Duration = Duration::from_millis(900);
 /// The leader looks for entries of other processes this often; others for the places of theirs.
@@ -44,7 +40,7 @@ const LASTING_ENTRIES: u64 = 1_024;
 /// One stays for every so long.
 const LASTING_TIME: Duration = Duration::from_hours(1);
 /// After a failure.
-const PAUSE: Duration = Duration::from_millis(500);
+pub(super) const PAUSE: Duration = Duration::from_millis(500);
 
 type Waiters = Arc<Mutex<HashMap<EntryId, oneshot::Sender<()>>>>;
 
@@ -111,9 +107,9 @@ impl Drop for Sequencer {
 }
 
 impl Sequencer {
-    /// Starts it. The holder's name must differ between processes.
+    /// Starts it. The holder's name must differ between processes. `lookout` marks what is unusual, where anyone does.
     #[must_use]
-    pub fn start(database: Database, signer: Arc<LogSigner>, clock: Arc<dyn Clock>, holder: String) -> Self {
+    pub fn start(database: Database, signer: Arc<LogSigner>, clock: Arc<dyn Clock>, holder: String, lookout: Option<Lookout>) -> Self {
         let (told, progress) = watch::channel(Progress::default());
         let told = Arc::new(told);
         let leading = Arc::<AtomicBool>::default();
@@ -131,7 +127,7 @@ impl Sequencer {
             lasting: None,
             lease_until: None,
         };
-        let indexer = Indexer { database, leading: Arc::clone(&leading), placed: progress.clone(), told };
+        let indexer = Indexer { database, leading: Arc::clone(&leading), placed: progress.clone(), told, lookout };
         let tasks = [tokio::spawn(leader.run()), tokio::spawn(indexer.run())];
         Self { waiters, leading, progress, holder, tasks }
     }
@@ -408,93 +404,4 @@ impl Leader {
             _ => RoundError::Forked,
         }
     }
-}
-
-/// Writes down what entries are found by.
-struct Indexer {
-    database: Database,
-    leading: Arc<AtomicBool>,
-    placed: watch::Receiver<Progress>,
-    told: Arc<watch::Sender<Progress>>,
-}
-
-impl Indexer {
-    async fn run(mut self) {
-        let mut refused = 0_u32;
-        loop {
-            let progress = *self.placed.borrow_and_update();
-            if !self.leading.load(Ordering::SeqCst) || progress.findable >= progress.placed {
-                if self.placed.changed().await.is_err() {
-                    return;
-                }
-                continue;
-            }
-            if progress.placed - progress.findable < INDEX_BATCH / 2 {
-                tokio::time::sleep(GATHER).await;
-            }
-            match self.step(progress.findable).await {
-                Ok(findable) => {
-                    refused = 0;
-                    self.told.send_if_modified(|p| {
-                        let more = findable > p.findable;
-                        p.findable = p.findable.max(findable);
-                        more
-                    });
-                }
-                Err(error) => {
-                    // once: another process was first. Again and again: something is wrong with what is stored
-                    refused += 1;
-                    if refused > 3 || !matches!(error, StorageError::Duplicate) {
-                        tracing::error!(%error, "entries could not be made findable");
-                    }
-                    tokio::time::sleep(PAUSE).await;
-                    if let Ok(mut read) = self.database.read().await
-                        && let Ok(findable) = audit_index::size(read.tx()).await
-                    {
-                        self.told.send_modify(|p| p.findable = findable);
-                    }
-                }
-            }
-        }
-    }
-
-    async fn step(&self, from: u64) -> Result<u64, StorageError> {
-        let stored = audit::range(self.database.read().await?.tx(), from, from + INDEX_BATCH).await?;
-        let to = from + u64::try_from(stored.len()).unwrap_or(0);
-        let mut facts = Vec::with_capacity(stored.len());
-        for entry in stored {
-            let (index, network) = (entry.index.unwrap_or(0), entry.network_term.clone());
-            // an entry that cannot be read stays in the log, and is found by its place alone
-            if let Ok(read) = serde_json::from_str::<Entry>(&entry.body) {
-                facts.push(facts_of(index, &read, network));
-            } else {
-                tracing::error!(index, "an audit entry cannot be read");
-            }
-        }
-        audit_index::append(self.database.begin_sequencing().await?, &facts).await?;
-        Ok(to)
-    }
-}
-
-fn facts_of(index: u64, entry: &Entry, network: Option<String>) -> Facts {
-    Facts {
-        index,
-        at: entry.at,
-        event: entry.event.clone(),
-        action: entry.action.as_str().chars().next().unwrap_or('E'),
-        outcome: entry.outcome.as_str().to_owned(),
-        agent: entry.agent.id.clone().unwrap_or_default(),
-        network: network.unwrap_or_default(),
-        request: request_number(entry.request_id.map(RequestId::as_uuid)),
-        entities: entry.entities.iter().map(|e| (e.kind.clone(), e.id.clone())).chain(details(entry)).collect(),
-    }
-}
-
-/// Ids and codes that stand in the details.
-fn details(entry: &Entry) -> impl Iterator<Item = (String, String)> {
-    entry.detail.iter().filter_map(|(name, value)| {
-        let value = value.as_str()?;
-        let is_id = value.parse::<uuid::Uuid>().is_ok();
-        (is_id || matches!(name.as_str(), "reason" | "operation")).then(|| (name.clone(), value.to_owned()))
-    })
 }

@@ -5,6 +5,7 @@
 
 use crate::domain::time::Timestamp;
 use crate::storage::audit::{EntryRow, StoredEntry, signed};
+use crate::storage::audit_activity;
 use crate::storage::database::{SequencingTx, Tx, execute, fetch_all, fetch_optional};
 use crate::storage::dialect::Bulk;
 use crate::storage::error::StorageError;
@@ -13,7 +14,7 @@ use std::collections::{BTreeMap, BTreeSet};
 
 const SIZE: &str = "SELECT COALESCE(MAX(leaf_index) + 1, 0) AS number FROM audit_index";
 const SPAN: &str = "SELECT COALESCE((SELECT MIN(at) FROM audit_index), 0) AS first, COALESCE((SELECT MAX(at) FROM audit_index), 0) AS last";
-const CLEAR: [&str; 3] = ["DELETE FROM audit_mentions", "DELETE FROM audit_index", "DELETE FROM audit_names"];
+const CLEAR: [&str; 4] = ["DELETE FROM audit_mentions", "DELETE FROM audit_index", "DELETE FROM audit_activity", "DELETE FROM audit_names"];
 const NAME: &str = "SELECT id, uses FROM audit_names WHERE kind = $1 AND name = $2";
 const FORGET_NETWORKS: &str =
     "UPDATE audit_index SET network = 0 WHERE leaf_index IN (SELECT leaf_index FROM audit_entries WHERE subject_id = $1)";
@@ -42,7 +43,8 @@ macro_rules! narrowed {
             AND ($11 = 0 OR EXISTS (SELECT 1 FROM audit_mentions x WHERE x.name = $11 AND x.leaf_index = i.leaf_index))
             AND ($12 = 0 OR EXISTS (SELECT 1 FROM audit_mentions x WHERE x.name = $12 AND x.leaf_index = i.leaf_index))
             AND ($13 = 0 OR EXISTS (SELECT 1 FROM audit_mentions x WHERE x.name = $13 AND x.leaf_index = i.leaf_index))
-            ORDER BY i.leaf_index DESC LIMIT $14) AS f
+            AND ($14 = 0 OR EXISTS (SELECT 1 FROM audit_mentions x WHERE x.name = $14 AND x.leaf_index = i.leaf_index))
+            ORDER BY i.leaf_index DESC LIMIT $15) AS f
             JOIN audit_entries e ON e.leaf_index = f.leaf_index ORDER BY e.leaf_index DESC"
         )
     };
@@ -64,6 +66,7 @@ pub const STATEMENTS: &[&str] = &[
     CLEAR[0],
     CLEAR[1],
     CLEAR[2],
+    CLEAR[3],
     FORGET_NETWORKS,
     FORGET_MENTIONS,
     FORGET_NAMES,
@@ -225,6 +228,10 @@ pub async fn append(mut tx: SequencingTx, entries: &[Facts]) -> Result<(), Stora
     execute!(tx.tx(), text, Value::from(narrow).to_string())?;
     let text = PUT_MENTIONS.of(tx.tx());
     execute!(tx.tx(), text, Value::from(mentions).to_string())?;
+    audit_activity::count(tx.tx(), entries, |entry| {
+        (number("agent", &entry.agent), number("area", area(&entry.event)), outcome_number(&entry.outcome))
+    })
+    .await?;
     tx.commit().await
 }
 
@@ -268,7 +275,7 @@ pub struct Search {
     pub agent: Option<String>,
     /// Blind term of the network address.
     pub network: Option<String>,
-    /// Kind and id of things it was done to; at most three.
+    /// Kind and id of things it was done to, and as what it is marked (kind `unusual`); at most four.
     pub about: Vec<(String, String)>,
     /// The request.
     pub request: Option<uuid::Uuid>,
@@ -303,14 +310,14 @@ pub async fn search(tx: &mut Tx, wanted: &Search) -> Result<Vec<StoredEntry>, St
         other => (other, None),
     };
     let mut led_by: Vec<(i64, i64)> = Vec::new();
-    let mut numbers = [0_i64; 7];
+    let mut numbers = [0_i64; 8];
     let asked = [
         event.map(|name| ("event", name)),
         area.map(|name| ("area", name)),
         wanted.agent.as_deref().map(|name| ("agent", name)),
         wanted.network.as_deref().map(|name| ("network", name)),
     ];
-    let about = wanted.about.iter().take(3).map(|(kind, id)| Some((kind.as_str(), id.as_str())));
+    let about = wanted.about.iter().take(4).map(|(kind, id)| Some((kind.as_str(), id.as_str())));
     for (at, name) in asked.into_iter().chain(about).enumerate() {
         let Some((kind, name)) = name else { continue };
         // a name that nobody uses: nothing fits
@@ -328,11 +335,12 @@ pub async fn search(tx: &mut Tx, wanted: &Search) -> Result<Vec<StoredEntry>, St
     let to = wanted.to.map_or(i64::MAX, Timestamp::as_micros);
     let before = wanted.before.map_or(i64::MAX, signed);
     let limit = i64::from(wanted.limit);
-    let [event, area, agent, network, first, second, third] = numbers;
+    let [event, area, agent, network, first, second, third, fourth] = numbers;
     macro_rules! find {
         ($sql:expr, $lead:expr) => {
             fetch_all!(
-                tx, EntryRow, $sql, $lead, before, from, to, event, area, action, outcome, agent, network, first, second, third, limit
+                tx, EntryRow, $sql, $lead, before, from, to, event, area, action, outcome, agent, network, first, second, third, fourth,
+                limit
             )?
         };
     }

@@ -4,6 +4,7 @@
 
 pub mod accounts;
 pub mod audit;
+pub mod audit_activity;
 pub mod audit_index;
 pub mod consents;
 pub mod consultations;
@@ -21,6 +22,7 @@ pub mod policies;
 pub mod recording_files;
 pub mod recordings;
 pub mod row;
+pub mod saved_searches;
 pub mod second_factors;
 pub mod sign_in_sessions;
 pub mod subject_keys;

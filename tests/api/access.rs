@@ -140,6 +140,11 @@ pub const ROUTES: &[(&str, &str, For)] = &[
     ("GET", "/audit/entries/{index}", Roles(AUDITOR)),
     ("GET", "/audit/reviews", Roles(AUDITOR)),
     ("POST", "/audit/reviews", Roles(AUDITOR)),
+    ("POST", "/audit/activity", Roles(AUDITOR)),
+    ("POST", "/audit/patients", Roles(AUDITOR)),
+    ("GET", "/audit/searches", Roles(AUDITOR)),
+    ("POST", "/audit/searches", Roles(AUDITOR)),
+    ("DELETE", "/audit/searches/{id}", Roles(AUDITOR)),
     ("GET", "/policies", Roles(KEEPING)),
     ("GET", "/retention", Roles(KEEPING)),
 ];
@@ -148,6 +153,9 @@ pub const ROUTES: &[(&str, &str, For)] = &[
 pub fn body(path: &str) -> Value {
     match path {
         "/audit/search" => json!({"text": null, "action": null, "outcome": null, "from": null, "to": null, "before": null, "limit": 5}),
+        "/audit/activity" => json!({"from": "2026-01-01T00:00:00Z", "to": "2026-02-01T00:00:00Z", "person": null}),
+        "/audit/patients" => json!({"text": "canary"}),
+        "/audit/searches" => json!({"name": "Denials", "search": {"outcome": "denied"}, "period": "week"}),
         "/audit/contradictions" => json!({"kind": "shorter", "seen": ""}),
         "/audit/reviews" => json!({"log_size": 1, "finding": "nothing_unusual", "note": ""}),
         "/patients/search" => json!({"text": ""}),

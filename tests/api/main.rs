@@ -27,6 +27,7 @@ mod identity;
 mod invitations;
 mod media;
 mod outage;
+mod oversight;
 mod receipts;
 mod second_factors;
 mod signaling;

@@ -6,8 +6,8 @@ use crate::support::postgres;
 use crate::support::server::{PASSWORD, config, run_on};
 use bedside::startup::{Application, Parts, StartError};
 use bedside::storage::{
-    accounts, audit, audit_index, consents, consultations, custody, database::Database, emergency_accesses, invitations, log_reviews,
-    participants, patients, policies, recordings, second_factors, sign_in_sessions, subject_keys,
+    accounts, audit, audit_activity, audit_index, consents, consultations, custody, database::Database, emergency_accesses, invitations,
+    log_reviews, participants, patients, policies, recordings, saved_searches, second_factors, sign_in_sessions, subject_keys,
 };
 use serde_json::json;
 use sqlx::{AssertSqlSafe, Connection, Executor, Row};
@@ -19,6 +19,7 @@ fn statements() -> Vec<&'static str> {
     [
         accounts::STATEMENTS,
         audit::STATEMENTS,
+        audit_activity::STATEMENTS,
         audit_index::STATEMENTS,
         consents::STATEMENTS,
         consultations::STATEMENTS,
@@ -26,6 +27,7 @@ fn statements() -> Vec<&'static str> {
         emergency_accesses::STATEMENTS,
         invitations::STATEMENTS,
         log_reviews::STATEMENTS,
+        saved_searches::STATEMENTS,
         participants::STATEMENTS,
         patients::STATEMENTS,
         policies::STATEMENTS,
@@ -52,7 +54,7 @@ async fn every_statement_is_good_on_both_engines() {
         lite.prepare(sqlx::SqlStr::from_static(sql)).await.unwrap_or_else(|e| panic!("SQLite: {sql}: {e}"));
         pg.prepare(sqlx::SqlStr::from_static(sql)).await.unwrap_or_else(|e| panic!("PostgreSQL: {sql}: {e}"));
     }
-    for bulk in [audit::BULK, audit_index::BULK].concat() {
+    for bulk in [audit::BULK, audit_activity::BULK, audit_index::BULK].concat() {
         lite.prepare(sqlx::SqlStr::from_static(bulk.sqlite)).await.unwrap_or_else(|e| panic!("SQLite: {}: {e}", bulk.sqlite));
         pg.prepare(sqlx::SqlStr::from_static(bulk.postgres)).await.unwrap_or_else(|e| panic!("PostgreSQL: {}: {e}", bulk.postgres));
     }

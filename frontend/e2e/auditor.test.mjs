@@ -63,6 +63,60 @@ step("an entry leads to the timeline of its consultation", async () => {
   await page.setViewportSize(desk);
 });
 
+step("what stands out is marked, charted, and leads to its entries", async () => {
+  for (let n = 0; n < 6; n += 1) assert.equal((await api(clinician.page, "POST", "/audit/search", {})).status, 403);
+  const { page } = auditor;
+  await page.getByRole("link", { name: "Activity" }).click();
+  await page.getByRole("button", { name: "Refused repeatedly" }).waitFor();
+  await page.getByRole("button", { name: "Dr. Ana Ruiz (2)" }).waitFor();
+  await page.getByText("As a list").click();
+  await page.getByRole("button", { name: /6 denied, \d+ stand/ }).waitFor();
+  await everywhere(auditor, "audit-activity");
+  await page.setViewportSize(desk);
+  await page.getByRole("button", { name: "Dr. Ana Ruiz (2)" }).click();
+  await until("her two last refusals", async () => {
+    const all = await entries(page).allTextContents();
+    return all.length === 2 && all.every((text) => text.includes("was refused") && text.includes("Refused repeatedly"));
+  });
+});
+
+step("a search is kept, opened again and removed", async () => {
+  const { page } = auditor;
+  await page.getByRole("button", { name: "Save this search" }).click();
+  const dialog = page.getByRole("dialog");
+  await dialog.getByRole("button", { name: "Save" }).click();
+  await dialog.getByText("Give it a name").waitFor();
+  await dialog.getByLabel("Name").fill("Her refusals");
+  await dialog.getByRole("button", { name: "Save" }).click();
+  await page.getByRole("button", { name: "Her refusals", exact: true }).waitFor();
+  await page.getByRole("button", { name: "Clear" }).click();
+  await until("everything", async () => (await entries(page).count()) > 6);
+  await everywhere(auditor, "audit-saved");
+  await page.setViewportSize(desk);
+  await page.getByRole("button", { name: "Her refusals", exact: true }).click();
+  await until("the two", async () => (await entries(page).count()) === 2);
+  await page.getByRole("button", { name: "Remove “Her refusals”" }).click();
+  await page.getByRole("button", { name: "Her refusals", exact: true }).waitFor({ state: "detached" });
+});
+
+step("a patient is found by name, and everything about them", async () => {
+  const { page } = auditor;
+  await page.getByRole("button", { name: "Clear" }).click();
+  await page.getByRole("group", { name: "Patient" }).getByRole("button").click();
+  const dialog = page.getByRole("dialog");
+  await dialog.getByLabel("Name or number").fill("abern");
+  await dialog.getByRole("button", { name: "Search" }).click();
+  await everywhere(auditor, "audit-patient");
+  await page.setViewportSize(desk);
+  await dialog.getByRole("button", { name: /Abernathy/ }).first().click();
+  await page.getByRole("search").getByRole("button", { name: "Search" }).click();
+  await page.getByText(/Only patient .*Abernathy/).waitFor();
+  await until("what was done about them", async () => (await entries(page).allTextContents()).some((text) => text.includes("added a patient")));
+  await page.getByRole("button", { name: "Timeline of this consultation" }).or(page.locator("summary", { hasText: "created a consultation" })).first().click();
+  await page.getByRole("button", { name: "Timeline of this consultation" }).first().click();
+  await page.getByText(`Only consultation ${visit}`).waitFor();
+});
+
 step("an entry is proved in the browser, and its file checks offline", async () => {
   const { page } = auditor;
   await page.locator("summary", { hasText: "created a consultation" }).click();

@@ -122,6 +122,10 @@ step("the auditor's and the administrator's pages", async () => {
   await page.locator(".entry").nth(5).waitFor();
   await everywhere(auditor, "audit");
   await page.locator(".entry").first().click();
+  await open(page, "/audit/activity");
+  await page.getByText("Who did most").waitFor();
+  await everywhere(auditor, "audit-activity");
+  await open(page, "/audit/proofs");
   await page.getByRole("button", { name: /verify/i }).first().click();
   await page.getByText("The log is whole").waitFor();
   await everywhere(auditor, "audit-verified");

@@ -264,7 +264,7 @@ step("the auditor finds every step, is refused playback, verifies and exports; t
   assert.deepEqual([refused.status, refused.json.code], [403, "FORBIDDEN"]);
   assert.ok((await search(page, "access.denied")).some((e) => e.detail.operation === "play_recording" && e.entities.some((x) => x.id === recording)));
 
-  await page.goto(`${server.origin}/audit`);
+  await page.goto(`${server.origin}/audit/proofs`);
   await page.getByRole("button", { name: /verify/i }).first().click();
   await page.getByText("The log is whole").waitFor();
   await picture(page, "audit-verified");

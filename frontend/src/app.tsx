@@ -128,7 +128,7 @@ function staffPage(route: Route): JSX.Element | null {
     case "recording":
       return <PlaybackPage key={route.recordingId} recordingId={route.recordingId} />;
     case "audit":
-      return <AuditPage />;
+      return <AuditPage tab={route.tab} />;
     case "retention":
       return <RetentionPage />;
     case "policies":

@@ -12,7 +12,7 @@ describe("matchRoute", () => {
   });
 
   it("forgives a slash at the end and nothing else", () => {
-    expect(matchRoute("/audit/")).toEqual({ page: "audit" });
+    expect(matchRoute("/audit/")).toEqual({ page: "audit", tab: "entries" });
     expect(matchRoute("/audit/x")).toEqual({ page: "not-found" });
     expect(matchRoute("/join/")).toEqual({ page: "not-found" });
     expect(matchRoute("//audit")).toEqual({ page: "not-found" });

@@ -15,7 +15,7 @@ export type Route =
   | { page: "consents" }
   | { page: "recordings" }
   | { page: "recording"; recordingId: string }
-  | { page: "audit" }
+  | { page: "audit"; tab: "entries" | "activity" | "proofs" }
   | { page: "retention" }
   | { page: "policies" }
   | { page: "users" }
@@ -37,7 +37,8 @@ const PATTERNS: [RegExp, (parts: string[]) => Route][] = [
   [/^\/consents$/, () => ({ page: "consents" })],
   [/^\/recordings$/, () => ({ page: "recordings" })],
   [/^\/recordings\/([^/]+)$/, ([id]) => ({ page: "recording", recordingId: id ?? "" })],
-  [/^\/audit$/, () => ({ page: "audit" })],
+  [/^\/audit$/, () => ({ page: "audit", tab: "entries" })],
+  [/^\/audit\/(activity|proofs)$/, ([tab]) => ({ page: "audit", tab: tab === "activity" ? tab : "proofs" })],
   [/^\/retention$/, () => ({ page: "retention" })],
   [/^\/policies$/, () => ({ page: "policies" })],
   [/^\/users$/, () => ({ page: "users" })],

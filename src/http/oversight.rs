@@ -19,7 +19,7 @@ pub fn routes(config: &mut web::ServiceConfig) {
         .service(web::resource("/audit/activity").route(web::post().to(activity)))
         .service(web::resource("/audit/patients").route(web::post().to(patients)))
         .service(web::resource("/audit/searches").route(web::get().to(searches)).route(web::post().to(save)))
-        .service(web::resource("/audit/searches/{id}").route(web::delete().to(forget)));
+        .service(web::resource("/audit/searches/{id}/forget").route(web::post().to(forget)));
 }
 
 /// Which stretch of time.
@@ -209,7 +209,7 @@ pub async fn save(request: HttpRequest, state: web::Data<State>, body: web::Json
 }
 
 /// Forget a saved search.
-#[utoipa::path(delete, path = "/api/v1/audit/searches/{id}", tag = "Audit", params(("id" = String, Path)), responses((status = 204), (status = 401, body = ProblemBody), (status = 403, body = ProblemBody), (status = 404, body = ProblemBody)))]
+#[utoipa::path(post, path = "/api/v1/audit/searches/{id}/forget", tag = "Audit", params(("id" = String, Path)), responses((status = 204), (status = 401, body = ProblemBody), (status = 403, body = ProblemBody), (status = 404, body = ProblemBody)))]
 pub async fn forget(request: HttpRequest, state: web::Data<State>, id: web::Path<SavedSearchId>) -> Answer {
     let (caller, _) = caller::staff(&request, &state).await?;
     let permit = state.services.permit::<ReadAudit>(&caller).await?;

@@ -144,7 +144,7 @@ pub const ROUTES: &[(&str, &str, For)] = &[
     ("POST", "/audit/patients", Roles(AUDITOR)),
     ("GET", "/audit/searches", Roles(AUDITOR)),
     ("POST", "/audit/searches", Roles(AUDITOR)),
-    ("DELETE", "/audit/searches/{id}", Roles(AUDITOR)),
+    ("POST", "/audit/searches/{id}/forget", Roles(AUDITOR)),
     ("GET", "/policies", Roles(KEEPING)),
     ("GET", "/retention", Roles(KEEPING)),
 ];

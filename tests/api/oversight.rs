@@ -1,12 +1,11 @@
 //! What auditors look at beside single entries: marks for what is unusual, activity, saved searches, patients by name.
 
 use crate::on_both_engines;
-use crate::support::people::{Browser, Visit, send};
+use crate::support::people::{Browser, Visit};
 use crate::support::server::{PASSWORD, TestServer};
 use bedside::domain::access::AccountRole;
 use bedside::domain::secret::Secret;
 use bedside::domain::time::Clock;
-use reqwest::Method;
 use serde_json::{Value, json};
 use std::time::Duration;
 
@@ -130,7 +129,7 @@ on_both_engines! {
         server.services.ensure_account("aud2", "Eva Klein", AccountRole::Auditor, Secret::new(PASSWORD.to_owned())).await.expect("account");
         let other = Browser::signed_in(server, "aud2").await;
         assert_eq!(list(&other).await, json!([]));
-        let forget = async |browser: &Browser| send(browser.request(Method::DELETE, &format!("/audit/searches/{}", saved["id"].as_str().expect("id"))).json(&json!({}))).await;
+        let forget = async |browser: &Browser| browser.post(&format!("/audit/searches/{}/forget", saved["id"].as_str().expect("id")), json!({})).await;
         forget(&other).await.refused(404, "NOT_FOUND");
         forget(&auditor).await.expect(204);
         forget(&auditor).await.refused(404, "NOT_FOUND");

@@ -258,8 +258,15 @@ export const api = {
   auditGrowth: (from: number | null) => get<Growth>(from === null ? "/audit/growth" : `/audit/growth?from=${from}`),
   reportContradiction: (kind: Contradiction, seen: string) => post<undefined>("/audit/contradictions", { kind, seen }),
   verifyAudit: () => post<T.AuditVerification>("/audit/verify"),
-  exportAudit: (form: T.AuditExportForm, search: Partial<T.AuditSearch>) =>
-    send("POST", "/audit/export", { form, search, disclose: false }).then((response) => response.blob()),
+  auditActivity: (from: string, to: string, signal?: AbortSignal) => post<T.AuditActivity>("/audit/activity", { from, to }, signal),
+  patientsForAudit: (text: string) =>
+    post<{ patients: T.PatientSeen[] }>("/audit/patients", { text }).then((answer) => answer.patients),
+  savedSearches: (signal?: AbortSignal) =>
+    get<{ searches: T.SavedSearch[] }>("/audit/searches", signal).then((answer) => answer.searches),
+  saveSearch: (search: Omit<T.SavedSearch, "id">) => post<T.SavedSearch>("/audit/searches", search),
+  forgetSearch: (search: string) => nothing("POST", `/audit/searches/${id(search)}/forget`),
+  exportAudit: (form: T.AuditExportForm, search: Partial<T.AuditSearch>, disclose: boolean) =>
+    send("POST", "/audit/export", { form, search, disclose }).then((response) => response.blob()),
 
   // policies, retention, users
   policies: (signal?: AbortSignal) => get<T.Policies>("/policies", signal),

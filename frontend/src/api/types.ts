@@ -400,6 +400,33 @@ export interface AuditEntry {
   request_id: string | null;
   detail: Record<string, unknown>;
   leaf_hash: string;
+  /** As what it stands out. */
+  unusual: AuditMark[];
+}
+
+export type AuditMark = "own_name" | "mass_reads" | "off_hours" | "emergency_access" | "repeated_denials";
+
+/** What happened in a stretch of time; hours without entries are left out. */
+export interface AuditActivity {
+  hours: { at: string; success: number; denied: number; failure: number }[];
+  unusual: { at: string; mark: AuditMark; person: string | null; name: string | null; entries: number }[];
+  people: { id: string; name: string | null; entries: number; denied: number }[];
+}
+
+/** As much of a patient as it takes to tell them from another one. */
+export interface PatientSeen {
+  id: string;
+  identifier: string;
+  name: string;
+  birth_date: string;
+}
+
+export interface SavedSearch {
+  id: string;
+  name: string;
+  search: Omit<AuditSearch, "before" | "limit">;
+  /** A stretch of time that ends when the search is opened. */
+  period: "day" | "week" | "month" | null;
 }
 
 /** An entry with its inclusion proof and its personal values. */
@@ -425,6 +452,7 @@ export interface AuditSearch {
   consultation?: string | null;
   recording?: string | null;
   network?: string | null;
+  unusual?: AuditMark | "any" | null;
   action: AuditAction | null;
   outcome: AuditOutcome | null;
   from: string | null;

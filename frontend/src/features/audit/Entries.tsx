@@ -96,7 +96,14 @@ export function Entries({ entries, timeline, ...follow }: { entries: readonly Au
           <details class="entry">
             <summary class="entry__summary">
               <Icon name="chevron-right" size={18} class="entry__chevron" />
-              <span class="entry__sentence">{sentence(entry)}</span>
+              <span class="entry__sentence">
+                {sentence(entry)}
+                {entry.unusual.map((mark) => (
+                  <Badge key={mark} kind="clay">
+                    {tOr(`audit.mark.${mark}`, mark)}
+                  </Badge>
+                ))}
+              </span>
               <span class="entry__meta numbers">
                 <time dateTime={entry.at}>{formatExact(entry.at)}</time>
                 <span>{t("audit.index", { index: String(entry.index) })}</span>

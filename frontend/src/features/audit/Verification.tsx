@@ -5,7 +5,7 @@ import { api } from "../../api/client";
 import type { AuditVerification } from "../../api/types";
 import { t } from "../../messages";
 import { useAction } from "../../state/resource";
-import { Button, Card, Facts, Icon, ProblemNotice, toast } from "../../ui";
+import { Button, Card, Checkbox, Facts, Icon, ProblemNotice, toast } from "../../ui";
 import { download } from "../../state/download";
 
 function badText(result: AuditVerification): string {
@@ -49,9 +49,10 @@ export function Verification(): JSX.Element {
     setResult(null);
     setResult(await api.verifyAudit());
   });
+  const [disclose, setDisclose] = useState(false);
   const take = useAction(async () => {
     const file = `bedside-audit-${new Date().toISOString().slice(0, 19).replace(/[:T]/g, "-")}.tar`;
-    download(await api.exportAudit("bundle", {}), file);
+    download(await api.exportAudit("bundle", {}, disclose), file);
     toast(t("audit.export.done", { file }));
   });
   return (
@@ -76,6 +77,7 @@ export function Verification(): JSX.Element {
               {t("audit.export")}
             </Button>
           </div>
+          <Checkbox label={t("audit.export.disclose")} checked={disclose} onChange={setDisclose} />
           {take.problem && <ProblemNotice problem={take.problem} />}
         </div>
       </Card>

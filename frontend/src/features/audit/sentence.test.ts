@@ -19,6 +19,7 @@ function entry(over: Partial<AuditEntry>): AuditEntry {
     request_id: null,
     detail: {},
     leaf_hash: "0",
+    unusual: [],
     ...over,
   };
 }

@@ -39,10 +39,10 @@ for tool in cargo node npm; do
     command -v "$tool" >/dev/null 2>&1 || { echo "This machine lacks $tool (Rust 1.95 and Node 20 are needed; see README.md)." >&2; exit 1; }
 done
 
-# Python tools of the tests, in a folder of their own: the solver that proves the policies' theorems, the tester of the API, and the judge of FHIR resources.
+# Python tools of the tests, in a folder of their own: the solver that proves the policies' theorems, the tester of the API, the judge of FHIR resources, and an object store.
 if [ "$goal" = test ]; then
     tools=$(cd "$(dirname "$0")/.." && pwd)/.tools
-    wanted='cvc5==1.4.2 schemathesis==4.32.5 fhir.resources==8.2.0'
+    wanted='cvc5==1.4.2 schemathesis==4.32.5 fhir.resources==8.2.0 moto[s3,server]==5.1.18'
     if [ ! -x "$tools/bin/python" ] || [ "$(cat "$tools/installed" 2>/dev/null)" != "$wanted" ]; then
         echo "Installing below .tools: $wanted"
         rm -rf "$tools"

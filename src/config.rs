@@ -1,6 +1,7 @@
 //! What an operator can set: a TOML file, over which environment and command line go. An unknown key is an error.
 
 use crate::crypto::password::Cost;
+use crate::feeds::settings::{CopyConfig, FeedConfig};
 use crate::identity::provider::ProviderConfig;
 use serde::Deserialize;
 use std::fs;
@@ -69,6 +70,12 @@ pub struct Config {
     /// Identity providers that staff may sign in through.
     #[serde(rename = "provider")]
     pub providers: Vec<ProviderConfig>,
+    /// Where entries of the audit log are forwarded to.
+    #[serde(rename = "feed")]
+    pub feeds: Vec<FeedConfig>,
+    /// Where its signed checkpoints are copied to.
+    #[serde(rename = "checkpoint_copy")]
+    pub checkpoint_copies: Vec<CopyConfig>,
     /// What this server is called in the audit log, where several share a database.
     pub node: String,
     /// Log as JSON.
@@ -116,6 +123,8 @@ impl Default for Config {
             policies: None,
             passwords: PasswordConfig::default(),
             providers: Vec::new(),
+            feeds: Vec::new(),
+            checkpoint_copies: Vec::new(),
             node: "1".to_owned(),
             log_json: false,
             workers: 2,

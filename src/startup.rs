@@ -10,6 +10,7 @@ use crate::domain::access::{AccountRole, Caller};
 use crate::domain::audit::{Event, Server};
 use crate::domain::secret::Secret;
 use crate::domain::time::{Clock, Timestamp};
+use crate::feeds::FeedError;
 use crate::gateway::conductor::Gateway;
 use crate::gateway::media::{MediaConfig, MediaError, MediaPlane};
 use crate::gateway::recording::recover_unfinished;
@@ -22,6 +23,7 @@ use crate::services::entries::Known;
 use crate::services::error::ServiceError;
 use crate::services::events::Events;
 use crate::services::findable::Lookout;
+use crate::services::forwarding::{Forwarding, hand_on};
 use crate::services::policies::{bring_into_force, follow_accepted};
 use crate::services::protective::{LastKnown, write_down_when_possible};
 use crate::services::sequencer::Sequencer;
@@ -76,6 +78,9 @@ pub enum StartError {
     /// Two servers in one spool folder would write over each other.
     #[error("another server uses the spool in {}: give each its own folder (spool)", .0.display())]
     SpoolTaken(PathBuf),
+    /// A place outside.
+    #[error(transparent)]
+    Feed(#[from] FeedError),
     /// The policies.
     #[error("policies: {0}")]
     Policies(#[from] BundleError),
@@ -208,6 +213,7 @@ pub async fn open_services(config: &Config, public_origin: String, parts: Parts)
         activity: Activity::new(parts.clock.now()),
         known: Known::default(),
         spool: Arc::new(spool),
+        forwarding: Forwarding::new(config.feeds.clone(), config.checkpoint_copies.clone())?,
         last_known: LastKnown::default(),
         clock: parts.clock,
         throttle: Throttle::default(),
@@ -288,6 +294,7 @@ impl Application {
         watch_ended_sessions(&services);
         follow_accepted(&services, FOLLOW_POLICIES);
         write_down_when_possible(&services);
+        hand_on(&services);
         let gateway = Arc::new(Gateway::start(Arc::clone(&services), media, events));
         let state = State { services: Arc::clone(&services), gateway: Arc::clone(&gateway) };
         let server = serve(state, listener, config.workers).map_err(|error| StartError::Io { what: "serving".to_owned(), error })?;

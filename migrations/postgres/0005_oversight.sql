@@ -31,11 +31,11 @@ CREATE TABLE audit_feeds (
     updated_at BIGINT NOT NULL
 );
 
--- What witnesses signed: their cosignatures of checkpoints (C2SP tlog-cosignature).
+-- Checkpoints that witnesses signed as well (C2SP tlog-cosignature).
 CREATE TABLE audit_cosignatures (
     size    BIGINT NOT NULL,
     witness TEXT NOT NULL,
-    line    TEXT NOT NULL,
+    note    TEXT NOT NULL,
     PRIMARY KEY (size, witness)
 );
 

@@ -31,10 +31,10 @@ CREATE TABLE audit_feeds (
     updated_at INTEGER NOT NULL
 ) STRICT;
 
--- What witnesses signed: their cosignatures of checkpoints (C2SP tlog-cosignature).
+-- Checkpoints that witnesses signed as well (C2SP tlog-cosignature).
 CREATE TABLE audit_cosignatures (
     size    INTEGER NOT NULL,
     witness TEXT NOT NULL,
-    line    TEXT NOT NULL,
+    note    TEXT NOT NULL,
     PRIMARY KEY (size, witness)
 ) STRICT, WITHOUT ROWID;

@@ -144,6 +144,39 @@ pub fn open_checkpoint(verifier_key: &str, note: &str) -> Result<TreeHead, Check
     Ok(TreeHead { size: checkpoint.size(), root: checkpoint.hash().0 })
 }
 
+/// A witness's Ed25519 cosignature (C2SP tlog-cosignature).
+const COSIGNATURE: u8 = 4;
+
+/// The public key in a witness's verifier key.
+fn witness_key(verifier_key: &str) -> Option<(&str, [u8; 4], VerifyingKey)> {
+    let mut parts = verifier_key.splitn(3, '+');
+    let (name, id, encoded) = (parts.next()?, parts.next()?, STANDARD.decode(parts.next()?).ok()?);
+    let public: [u8; 32] = encoded.strip_prefix(&[COSIGNATURE])?.try_into().ok()?;
+    let hash = sha256(&[name.as_bytes(), b"\n", &encoded]);
+    let stated = u32::from_str_radix(id, 16).ok()?.to_be_bytes();
+    (hash[..4] == stated).then_some((name, stated, VerifyingKey::from_bytes(&public).ok()?))
+}
+
+/// Whether a text is the verifier key of a witness that cosigns with Ed25519.
+#[must_use]
+pub fn is_witness_key(verifier_key: &str) -> bool {
+    witness_key(verifier_key).is_some()
+}
+
+/// Checks a line of a witness under a checkpoint (C2SP tlog-cosignature, format of a timestamped signature); gives when it was signed, in
+/// seconds since 1970. `None` if the witness did not sign this checkpoint so.
+#[must_use]
+pub fn open_cosignature(verifier_key: &str, note: &str, line: &str) -> Option<u64> {
+    let (name, id, key) = witness_key(verifier_key)?;
+    let encoded = line.strip_prefix("\u{2014} ")?.strip_prefix(name)?.strip_prefix(' ')?;
+    let bytes = STANDARD.decode(encoded).ok()?;
+    let signed_at = u64::from_be_bytes(bytes.strip_prefix(&id)?.first_chunk::<8>().copied()?);
+    let signature = Signature::from_slice(bytes.get(12..)?).ok()?;
+    let (text, _) = note.split_once("\n\n")?;
+    let message = format!("cosignature/v1\ntime {signed_at}\n{text}\n");
+    key.verify_strict(message.as_bytes(), &signature).is_ok().then_some(signed_at)
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -173,6 +206,34 @@ mod tests {
         assert!(open_checkpoint(other.verifier_key(), &note).is_err());
         assert!(open_checkpoint(signer.verifier_key(), &note.replacen("\n3\n", "\n4\n", 1)).is_err());
         assert!(LogSigner::new("has space", &[1; 32]).is_err());
+    }
+
+    /// A witness as C2SP tlog-cosignature describes one: its key, and its line under a checkpoint.
+    fn witness(seed: u8, note: &str, time: u64) -> (String, String) {
+        let key = SigningKey::from_bytes(&[seed; 32]);
+        let encoded = [&[COSIGNATURE], key.verifying_key().as_bytes().as_slice()].concat();
+        let id = &sha256(&[b"witness.example/w", b"\n", &encoded])[..4];
+        let text = note.split("\n\n").next().expect("text");
+        let signature = key.sign(format!("cosignature/v1\ntime {time}\n{text}\n").as_bytes());
+        let line = [id, &time.to_be_bytes(), &signature.to_bytes()].concat();
+        let verifier_key = format!("witness.example/w+{}+{}", crate::crypto::digest::hex(id), STANDARD.encode(&encoded));
+        (verifier_key, format!("\u{2014} witness.example/w {}", STANDARD.encode(line)))
+    }
+
+    #[test]
+    fn a_cosignature_holds_for_its_checkpoint_witness_and_time_alone() {
+        let note = LogSigner::new("clinic.example/audit", &[1; 32]).expect("key").sign_checkpoint(HEAD).expect("sign");
+        let (key, line) = witness(5, &note, 1_770_000_000);
+        assert_eq!(open_cosignature(&key, &note, &line), Some(1_770_000_000));
+        assert!(is_witness_key(&key));
+        assert_eq!(open_cosignature(&key, &note.replacen("\n3\n", "\n4\n", 1), &line), None);
+        let (other_key, other_line) = witness(6, &note, 1_770_000_000);
+        assert!(open_cosignature(&other_key, &note, &line).is_none() && open_cosignature(&key, &note, &other_line).is_none());
+        let log = LogSigner::new("clinic.example/audit", &[1; 32]).expect("key");
+        assert!(!is_witness_key(log.verifier_key()), "a log's own key is none");
+        for broken in ["", "\u{2014} witness.example/w", "\u{2014} witness.example/w AAAA", "witness.example/w x"] {
+            assert_eq!(open_cosignature(&key, &note, broken), None);
+        }
     }
 
     #[test]

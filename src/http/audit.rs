@@ -221,7 +221,7 @@ pub async fn verify(request: HttpRequest, state: web::Data<State>) -> Answer {
 #[derive(Deserialize, Serialize, Default, ToSchema)]
 #[serde(deny_unknown_fields, default)]
 pub struct ExportWanted {
-    /// `bundle`: the whole log with its proofs. `ndjson`, `csv`, `fhir`: the entries that fit `search`, newest first.
+    /// `bundle`: the whole log with its proofs. `ndjson`, `csv`, `fhir`, `cef`: the entries that fit `search`, newest first.
     #[schema(value_type = String)]
     form: ExportForm,
     /// Which entries; a bundle always has all.
@@ -243,6 +243,8 @@ pub enum ExportForm {
     Csv,
     /// FHIR R4 `AuditEvent`.
     Fhir,
+    /// Common Event Format (CEF).
+    Cef,
 }
 
 /// The log as a file: the whole of it, which `bedside-verify` checks offline, or what fits a search.
@@ -259,6 +261,7 @@ pub async fn export(request: HttpRequest, state: web::Data<State>, body: web::Js
         }
         ExportForm::Ndjson => (Form::Ndjson, "application/x-ndjson", "bedside-audit.ndjson"),
         ExportForm::Csv => (Form::Csv, "text/csv; charset=utf-8", "bedside-audit.csv"),
+        ExportForm::Cef => (Form::Cef, "text/plain; charset=utf-8", "bedside-audit.cef"),
         ExportForm::Fhir => (Form::Fhir, "application/fhir+json", "bedside-audit.fhir.json"),
     };
     let chunks = state.services.export_entries(&permit, search.search()?, form, disclose).await?;

@@ -125,6 +125,7 @@ use utoipa::OpenApi;
         audit::review,
         oversight::activity,
         oversight::patients,
+        oversight::places,
         oversight::searches,
         oversight::save,
         oversight::forget,

@@ -7,6 +7,7 @@ use crate::domain::time::Timestamp;
 use crate::http::audit::Wanted;
 use crate::http::problem::ProblemBody;
 use crate::http::{Answer, State, caller};
+use crate::services::forwarding::Place;
 use crate::services::oversight::SavedSearch;
 use crate::services::patients::Patient;
 use actix_web::{HttpRequest, HttpResponse, web};
@@ -18,6 +19,7 @@ pub fn routes(config: &mut web::ServiceConfig) {
     config
         .service(web::resource("/audit/activity").route(web::post().to(activity)))
         .service(web::resource("/audit/patients").route(web::post().to(patients)))
+        .service(web::resource("/audit/places").route(web::get().to(places)))
         .service(web::resource("/audit/searches").route(web::get().to(searches)).route(web::post().to(save)))
         .service(web::resource("/audit/searches/{id}/forget").route(web::post().to(forget)));
 }
@@ -140,6 +142,47 @@ pub async fn patients(request: HttpRequest, state: web::Data<State>, body: web::
     let permit = state.services.permit::<ReadAudit>(&caller).await?;
     let found = state.services.patients_for_audit(&permit, &body.text).await?;
     Ok(HttpResponse::Ok().json(FoundPatients { patients: found.into_iter().map(PatientSeen::from).collect() }))
+}
+
+/// A place outside that the log is handed on to.
+#[derive(Serialize, ToSchema)]
+pub struct PlaceView {
+    name: String,
+    /// Host or folder.
+    to: String,
+    /// Whether it is sent checkpoints, and not entries.
+    keeps_checkpoints: bool,
+    /// How many entries it has, or are covered by the newest checkpoint it has.
+    position: u64,
+    #[schema(value_type = Option<String>)]
+    updated_at: Option<Timestamp>,
+    /// Since when something is wrong with it.
+    #[schema(value_type = Option<String>)]
+    failing_since: Option<Timestamp>,
+    error: Option<String>,
+}
+
+impl From<Place> for PlaceView {
+    fn from(place: Place) -> Self {
+        let Place { name, to, keeps_checkpoints, position, updated_at, trouble } = place;
+        let failing_since = trouble.as_ref().map(|t| t.since);
+        Self { name, to, keeps_checkpoints, position, updated_at, failing_since, error: trouble.map(|t| t.error) }
+    }
+}
+
+/// The places outside that the log is handed on to.
+#[derive(Serialize, ToSchema)]
+pub struct Places {
+    places: Vec<PlaceView>,
+}
+
+/// The places outside that entries and checkpoints are handed on to, and how it goes with each.
+#[utoipa::path(get, path = "/api/v1/audit/places", tag = "Audit", responses((status = 200, body = Places), (status = 401, body = ProblemBody), (status = 403, body = ProblemBody)))]
+pub async fn places(request: HttpRequest, state: web::Data<State>) -> Answer {
+    let (caller, _) = caller::staff(&request, &state).await?;
+    let permit = state.services.permit::<ReadAudit>(&caller).await?;
+    let places = state.services.places(&permit).await?.into_iter().map(PlaceView::from).collect();
+    Ok(HttpResponse::Ok().json(Places { places }))
 }
 
 /// A search to keep.

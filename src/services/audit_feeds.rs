@@ -1,5 +1,6 @@
 //! Entries in the forms that other systems read: NDJSON, CSV, and FHIR R4 `AuditEvent` after IHE BALP.
 
+pub mod cef;
 pub mod fhir;
 
 use crate::domain::access::{ExportAudit, Permit};
@@ -27,6 +28,8 @@ pub enum Form {
     Csv,
     /// A FHIR R4 bundle of `AuditEvent`.
     Fhir,
+    /// Common Event Format (CEF), a line each.
+    Cef,
 }
 
 impl Form {
@@ -37,12 +40,13 @@ impl Form {
             Self::Ndjson => "ndjson",
             Self::Csv => "csv",
             Self::Fhir => "fhir",
+            Self::Cef => "cef",
         }
     }
 
     fn head(self) -> String {
         match self {
-            Self::Ndjson => String::new(),
+            Self::Ndjson | Self::Cef => String::new(),
             Self::Csv => csv::line(COLUMNS),
             Self::Fhir => r#"{"resourceType":"Bundle","type":"collection","entry":["#.to_owned(),
         }
@@ -50,7 +54,7 @@ impl Form {
 
     fn foot(self) -> &'static str {
         match self {
-            Self::Ndjson | Self::Csv => "",
+            Self::Ndjson | Self::Csv | Self::Cef => "",
             Self::Fhir => "]}\n",
         }
     }
@@ -132,7 +136,14 @@ impl Services {
                     found.entry.agent.network = None;
                 }
                 match form {
-                    Form::Ndjson => text.push_str(&as_line(&found)),
+                    Form::Ndjson => {
+                        text.push_str(&as_line(&found));
+                        text.push('\n');
+                    }
+                    Form::Cef => {
+                        text.push_str(&cef::line(&found, env!("CARGO_PKG_VERSION")));
+                        text.push('\n');
+                    }
                     Form::Csv => text.push_str(&as_row(&found)),
                     Form::Fhir => {
                         if !first {
@@ -154,16 +165,17 @@ impl Services {
     }
 }
 
-fn as_line(found: &FoundEntry) -> String {
+/// An entry as JSON on one line, without its end.
+pub(crate) fn as_line(found: &FoundEntry) -> String {
     json!({
         "index": found.index,
         "leaf_hash": found.leaf_hash,
         "agent_name": found.agent_name,
         "network": found.network,
+        "unusual": found.unusual,
         "entry": found.entry,
     })
     .to_string()
-        + "\n"
 }
 
 fn as_row(found: &FoundEntry) -> String {

@@ -8,6 +8,7 @@ use crate::domain::audit::Event;
 use crate::services::Services;
 use crate::services::error::ServiceError;
 use crate::storage::audit::{self, StoredEntry};
+use crate::storage::audit_feeds;
 use serde_json::json;
 use std::sync::Arc;
 use tokio::sync::mpsc::{Receiver, Sender, channel};
@@ -27,6 +28,7 @@ checkpoints/SIZE   earlier ones
 verifier-key       the key they are signed with (C2SP signed-note)
 tile/0/...         hashes of the entries, 256 in a tile (C2SP tlog-tiles); tile/1/... hashes of those, and so on
 tile/entries/...   the entries: two bytes of length and the entry, 256 in a file
+cosigned/<size>-<n> checkpoints that a witness signed as well (C2SP tlog-cosignature)
 disclosures        personal values that were disclosed with the export, a line of JSON for each
 ";
 
@@ -73,6 +75,11 @@ impl Services {
         tar.file("checkpoint", newest.note.as_bytes()).await?;
         for earlier in checkpoints.iter().filter(|c| c.size < newest.size) {
             tar.file(&format!("checkpoints/{}", earlier.size), earlier.note.as_bytes()).await?;
+        }
+        for (n, (size, note)) in
+            audit_feeds::cosigned(read.tx()).await?.into_iter().enumerate().filter(|(_, (size, _))| *size <= newest.size)
+        {
+            tar.file(&format!("cosigned/{size}-{n}"), note.as_bytes()).await?;
         }
         let mut disclosed = Vec::new();
         for tile in 0..newest.size.div_ceil(TILE_WIDTH) {

@@ -17,6 +17,7 @@ pub mod erasure;
 pub mod error;
 pub mod events;
 pub mod findable;
+pub mod forwarding;
 pub mod invitations;
 pub mod log_reviews;
 pub mod oversight;
@@ -113,6 +114,8 @@ pub struct Services {
     pub(crate) sequencer: Sequencer,
     /// Protective acts that wait to be written down.
     pub(crate) spool: Arc<spool::Spool>,
+    /// The places outside that the log is handed on to.
+    pub(crate) forwarding: forwarding::Forwarding,
     /// What is believed while the database says nothing.
     pub(crate) last_known: protective::LastKnown,
     /// What sealing entries needs again and again.

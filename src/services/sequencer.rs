@@ -146,6 +146,12 @@ impl Sequencer {
         self.leading.load(Ordering::SeqCst)
     }
 
+    /// How far the leader of this process is.
+    #[must_use]
+    pub fn progress(&self) -> Progress {
+        *self.progress.borrow()
+    }
+
     /// Resolves once the first `size` entries can be found, or after a while.
     pub async fn findable(&self, database: &Database, size: u64) {
         let deadline = tokio::time::Instant::now() + PATIENCE;

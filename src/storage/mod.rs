@@ -5,6 +5,7 @@
 pub mod accounts;
 pub mod audit;
 pub mod audit_activity;
+pub mod audit_feeds;
 pub mod audit_index;
 pub mod consents;
 pub mod consultations;

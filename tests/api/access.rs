@@ -142,6 +142,7 @@ pub const ROUTES: &[(&str, &str, For)] = &[
     ("POST", "/audit/reviews", Roles(AUDITOR)),
     ("POST", "/audit/activity", Roles(AUDITOR)),
     ("POST", "/audit/patients", Roles(AUDITOR)),
+    ("GET", "/audit/places", Roles(AUDITOR)),
     ("GET", "/audit/searches", Roles(AUDITOR)),
     ("POST", "/audit/searches", Roles(AUDITOR)),
     ("POST", "/audit/searches/{id}/forget", Roles(AUDITOR)),

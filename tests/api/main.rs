@@ -22,6 +22,7 @@ mod consultations;
 mod custody;
 mod emergency;
 mod erasure;
+mod feeds;
 mod hygiene;
 mod identity;
 mod invitations;

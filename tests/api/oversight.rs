@@ -76,7 +76,7 @@ on_both_engines! {
         ana.get(&visit.path("")).await.expect(200);
         assert_eq!(events(&marked(&auditor, "off_hours").await), ["consultation.read"]);
 
-        let to = server.clock.now().plus(Duration::from_secs(3600));
+        let to = server.clock.now().plus(Duration::from_hours(1));
         let from = bedside::domain::time::Timestamp::from_micros(to.as_micros() - 3 * DAY * 1_000_000);
         let activity = auditor.post("/audit/activity", json!({"from": from, "to": to})).await.expect(200).body;
         let total: u64 = activity["hours"].as_array().expect("hours").iter().flat_map(|h| ["success", "denied", "failure"].map(|o| h[o].as_u64().expect("a number"))).sum();

@@ -6,8 +6,8 @@ use crate::support::postgres;
 use crate::support::server::{PASSWORD, config, run_on};
 use bedside::startup::{Application, Parts, StartError};
 use bedside::storage::{
-    accounts, audit, audit_activity, audit_index, consents, consultations, custody, database::Database, emergency_accesses, invitations,
-    log_reviews, participants, patients, policies, recordings, saved_searches, second_factors, sign_in_sessions, subject_keys,
+    accounts, audit, audit_activity, audit_feeds, audit_index, consents, consultations, custody, database::Database, emergency_accesses,
+    invitations, log_reviews, participants, patients, policies, recordings, saved_searches, second_factors, sign_in_sessions, subject_keys,
 };
 use serde_json::json;
 use sqlx::{AssertSqlSafe, Connection, Executor, Row};
@@ -20,6 +20,7 @@ fn statements() -> Vec<&'static str> {
         accounts::STATEMENTS,
         audit::STATEMENTS,
         audit_activity::STATEMENTS,
+        audit_feeds::STATEMENTS,
         audit_index::STATEMENTS,
         consents::STATEMENTS,
         consultations::STATEMENTS,

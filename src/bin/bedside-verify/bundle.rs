@@ -1,6 +1,6 @@
 //! Checks an exported log from its first entry to its last.
 
-use crate::note::{Checkpoint, Key};
+use crate::note::{Checkpoint, Key, Witness};
 use crate::source::Source;
 use crate::tree::{Growing, Hash, hex, leaf};
 use crate::{Failure, Holds, disclosure};
@@ -10,7 +10,7 @@ use std::io;
 const WIDTH: u64 = 256;
 
 /// Checks an export. Checkpoints that were kept elsewhere must fit as well.
-pub(crate) fn check(mut source: Source, trusted: Option<&str>, kept: &[String]) -> Result<Holds, Failure> {
+pub(crate) fn check(mut source: Source, trusted: Option<&str>, kept: &[String], witnesses: &[String]) -> Result<Holds, Failure> {
     let io = |error: io::Error| Failure::Unreadable(error.to_string());
     let unreadable = |reason: &str| Failure::Unreadable(reason.to_owned());
     let text = |bytes: Option<Vec<u8>>| bytes.and_then(|bytes| String::from_utf8(bytes).ok());
@@ -21,7 +21,8 @@ pub(crate) fn check(mut source: Source, trusted: Option<&str>, kept: &[String]) 
     }
     let note = text(source.read("checkpoint").map_err(io)?).ok_or_else(|| Failure::at(0, "the checkpoint is missing"))?;
     let newest = key.open(&note).map_err(|reason| Failure::at(0, &format!("the checkpoint: {reason}")))?;
-    let checkpoints = checkpoints(&mut source, &key, &newest, kept)?;
+    let mut checkpoints = checkpoints(&mut source, &key, &newest, kept)?;
+    let seen_by = cosigned(&mut source, &key, &newest, witnesses, &mut checkpoints)?;
 
     let mut tree = Growing::default();
     let mut disclosed = Disclosed::read(&mut source, newest.size)?;
@@ -68,6 +69,7 @@ pub(crate) fn check(mut source: Source, trusted: Option<&str>, kept: &[String]) 
     if !kept.is_empty() {
         lines.push(format!("The log has grown from {} checkpoints that were kept elsewhere.", kept.len()));
     }
+    lines.extend(seen_by);
     if disclosed.count > 0 {
         lines.push(format!("{} disclosed personal values are the ones that were written down.", disclosed.count));
     }
@@ -77,7 +79,9 @@ pub(crate) fn check(mut source: Source, trusted: Option<&str>, kept: &[String]) 
 /// Whether a file belongs to an export of a log of this size. Nothing is taken along that nobody checked.
 fn belongs(name: &str, size: u64) -> bool {
     let Some(tile) = name.strip_prefix("tile/") else {
-        return matches!(name, "checkpoint" | "verifier-key" | "disclosures" | "README") || name.starts_with("checkpoints/");
+        return matches!(name, "checkpoint" | "verifier-key" | "disclosures" | "README")
+            || name.starts_with("checkpoints/")
+            || name.starts_with("cosigned/");
     };
     let Some((level, place)) = tile.split_once('/') else { return false };
     let level = if level == "entries" { Some(0) } else { level.parse::<u32>().ok().filter(|l| *l < 8 && l.to_string() == level) };
@@ -121,6 +125,43 @@ fn checkpoints(source: &mut Source, key: &Key, newest: &Checkpoint, kept: &[Stri
         add(checkpoint, "a checkpoint that was kept elsewhere")?;
     }
     Ok(all)
+}
+
+/// Checkpoints that witnesses signed as well: they are checkpoints like the others, and each witness that was named must have signed one.
+fn cosigned(
+    source: &mut Source,
+    key: &Key,
+    newest: &Checkpoint,
+    witnesses: &[String],
+    all: &mut BTreeMap<u64, Hash>,
+) -> Result<Vec<String>, Failure> {
+    let unreadable = |reason: String| Failure::Unreadable(reason);
+    let witnesses = witnesses
+        .iter()
+        .map(|text| Witness::parse(text).ok_or_else(|| unreadable(format!("{text} is not the verifier key of a witness"))))
+        .collect::<Result<Vec<_>, _>>()?;
+    let mut newest_by = vec![None::<(u64, u64)>; witnesses.len()];
+    for name in source.below("cosigned").map_err(|e| unreadable(e.to_string()))? {
+        let note = source.read(&name).map_err(|e| unreadable(e.to_string()))?.and_then(|bytes| String::from_utf8(bytes).ok());
+        let note = note.unwrap_or_default();
+        let checkpoint = key.open(&note).map_err(|reason| Failure::at(0, &format!("{name}: {reason}")))?;
+        let index = checkpoint.size.saturating_sub(1);
+        if checkpoint.size > newest.size || all.insert(checkpoint.size, checkpoint.root).is_some_and(|other| other != checkpoint.root) {
+            return Err(Failure::at(index, &format!("{name} is of another log than the newest checkpoint")));
+        }
+        for (witness, latest) in witnesses.iter().zip(&mut newest_by) {
+            let signed = witness.signed(&note).map(|time| (checkpoint.size, time));
+            *latest = (*latest).max(signed);
+        }
+    }
+    witnesses
+        .iter()
+        .zip(newest_by)
+        .map(|(witness, latest)| {
+            let (size, time) = latest.ok_or_else(|| Failure::at(0, &format!("no checkpoint in it was signed by {}", witness.name())))?;
+            Ok(format!("{} saw the first {size} entries and signed for them at {time} (seconds since 1970).", witness.name()))
+        })
+        .collect()
 }
 
 /// The tiles above the first level follow from those below; other tools rely on them.

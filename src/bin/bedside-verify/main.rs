@@ -30,6 +30,9 @@ struct Arguments {
     /// A checkpoint that was kept from an earlier occasion. The log must have grown from it. Can be given several times.
     #[arg(long = "checkpoint")]
     checkpoints: Vec<PathBuf>,
+    /// Verifier key of a witness that must have signed a checkpoint in the export. Can be given several times.
+    #[arg(long = "witness")]
+    witnesses: Vec<String>,
     /// Answer in JSON.
     #[arg(long)]
     json: bool,
@@ -123,5 +126,5 @@ fn check(arguments: &Arguments) -> Result<Holds, Failure> {
         return entry::check(&text, trusted);
     }
     let source = source::open(&arguments.file).map_err(|error| unreadable(&arguments.file, error))?;
-    bundle::check(source, trusted, &kept)
+    bundle::check(source, trusted, &kept, &arguments.witnesses)
 }

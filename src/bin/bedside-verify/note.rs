@@ -21,9 +21,42 @@ pub(crate) struct Checkpoint {
     pub(crate) root: Hash,
 }
 
+/// A witness: it signs checkpoints of logs that it saw grow, with the time (C2SP tlog-cosignature).
+pub(crate) struct Witness(Key);
+
+impl Witness {
+    /// Reads a witness's verifier key: `name+id+base64(0x04 ‖ public key)`.
+    pub(crate) fn parse(text: &str) -> Option<Self> {
+        Key::of_kind(text, 4).map(Self)
+    }
+
+    pub(crate) fn name(&self) -> &str {
+        &self.0.name
+    }
+
+    /// When it signed a note, in seconds since 1970; `None` if it did not.
+    pub(crate) fn signed(&self, note: &str) -> Option<u64> {
+        let (text, signatures) = note.split_once("\n\n")?;
+        signatures.lines().find_map(|line| {
+            let (name, encoded) = line.strip_prefix("\u{2014} ")?.split_once(' ')?;
+            let bytes = STANDARD.decode(encoded).ok()?;
+            let time = u64::from_be_bytes(bytes.get(4..12)?.try_into().ok()?);
+            let signature = Signature::from_slice(bytes.get(12..)?).ok()?;
+            let message = format!("cosignature/v1\ntime {time}\n{text}\n");
+            let good =
+                name == self.0.name && bytes.get(..4)? == self.0.id && self.0.public.verify_strict(message.as_bytes(), &signature).is_ok();
+            good.then_some(time)
+        })
+    }
+}
+
 impl Key {
     /// Reads a verifier key. The id in it must be the hash of the rest, so that no two keys go by one id.
     pub(crate) fn parse(text: &str) -> Option<Self> {
+        Self::of_kind(text, 1)
+    }
+
+    fn of_kind(text: &str, kind: u8) -> Option<Self> {
         let text = text.trim();
         let mut parts = text.splitn(3, '+');
         let (name, id, key) = (parts.next()?, parts.next()?, parts.next()?);
@@ -31,7 +64,7 @@ impl Key {
         let (algorithm, public) = bytes.split_first()?;
         let hash: Hash = Sha256::new().chain_update(name).chain_update("\n").chain_update(&bytes).finalize().into();
         let computed = [hash[0], hash[1], hash[2], hash[3]];
-        if *algorithm != 1 || name.is_empty() || id != hex(&computed) {
+        if *algorithm != kind || name.is_empty() || id != hex(&computed) {
             return None;
         }
         let public = VerifyingKey::from_bytes(public.try_into().ok()?).ok()?;

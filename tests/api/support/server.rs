@@ -128,6 +128,13 @@ pub fn run_on(folder: &Path, database: &str, test: impl AsyncFnOnce(&TestServer)
     run_with(folder, config(folder, database), test);
 }
 
+/// As [`run_on`], set up in another way.
+pub fn run_changed(folder: &Path, database: &str, change: impl FnOnce(&mut Config), test: impl AsyncFnOnce(&TestServer)) {
+    let mut config = config(folder, database);
+    change(&mut config);
+    run_with(folder, config, test);
+}
+
 /// Runs a test against a server of its own that is set up in another way.
 pub fn run_as(engine: Engine, change: impl FnOnce(&Path, &mut Config), test: impl AsyncFnOnce(&TestServer)) {
     let folder = tempfile::tempdir().expect("folder");

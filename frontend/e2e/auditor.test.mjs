@@ -1,7 +1,7 @@
 // The auditor's desk: finding, following, proving; and browsers as witnesses of the log.
 import assert from "node:assert/strict";
 import { execFileSync } from "node:child_process";
-import { mkdtempSync, readFileSync, rmSync } from "node:fs";
+import { mkdtempSync, readFileSync, rmSync, writeFileSync } from "node:fs";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { after, before } from "node:test";
@@ -147,6 +147,73 @@ step("what was found is saved as a table and as FHIR", async () => {
     check(readFileSync(file, "utf8"));
   }
   rmSync(folder, { recursive: true });
+});
+
+step("disclosures are written down and accounted for", async () => {
+  const { page } = auditor;
+  await page.getByRole("link", { name: "Reports" }).click();
+  await page.getByRole("button", { name: "Choose a patient" }).click();
+  const dialog = page.getByRole("dialog");
+  await dialog.getByLabel("Name or number").fill("abern");
+  await dialog.getByRole("button", { name: "Search" }).click();
+  await dialog.getByRole("button", { name: /Abernathy/ }).click();
+  await page.getByRole("button", { name: "Write down a disclosure" }).click();
+  await dialog.getByRole("button", { name: "Write down" }).click();
+  await dialog.getByText("Say who received it.").waitFor();
+  await everywhere(auditor, "report-disclosure");
+  await page.setViewportSize(desk);
+  await dialog.getByLabel("Date").fill("2026-01-15");
+  await dialog.getByLabel("Recipient").fill("District Court");
+  await dialog.getByLabel("What was disclosed").fill("Letter about the visit");
+  await dialog.getByLabel("Purpose").fill("Court order 12/26");
+  await dialog.getByRole("button", { name: "Write down" }).click();
+  await page.getByRole("cell", { name: "District Court" }).waitFor();
+  for (const name of ["Show", "Show"].keys()) await page.getByRole("region", { name: "For the clinic" }).getByRole("button", { name: "Show" }).nth(name).click();
+  await page.getByText("Nothing was destroyed in this period.").waitFor();
+  await page.getByText("Words still samples").waitFor();
+  await everywhere(auditor, "reports");
+  await page.setViewportSize(desk);
+});
+
+step("the patient's own report checks itself, offline, and says so when it was changed", async () => {
+  const { page } = auditor;
+  const [saved] = await Promise.all([page.waitForEvent("download"), page.getByRole("button", { name: "Save the report" }).click()]);
+  const folder = mkdtempSync(join(tmpdir(), "bedside-report-"));
+  const file = join(folder, "access-report.html");
+  await saved.saveAs(file);
+  const original = readFileSync(file, "utf8");
+  const reader = await profile(browser, { offline: true });
+  const open = async (text, name) => {
+    const path = join(folder, `${name}.html`);
+    writeFileSync(path, text);
+    await reader.page.goto(`file://${path}`);
+    await reader.page.locator(".verdict--good, .verdict--bad, .verdict--unsigned").waitFor().catch(() => assert.fail(`${name} comes to no end`));
+    return { verdict: await reader.page.locator(".verdict").getAttribute("class"), bad: await reader.page.locator("tr.bad").count() };
+  };
+  assert.deepEqual(await open(original, "original"), { verdict: "verdict verdict--good", bad: 0 });
+  await reader.page.getByText("Dr. Ana Ruiz (clinician) added a patient").waitFor();
+  await reader.page.getByText("recipient: District Court").waitFor();
+  assert.deepEqual(reader.trouble.splice(0), []);
+  if (process.env.PICTURES) await reader.page.screenshot({ path: join(process.env.PICTURES, "access-report.png"), fullPage: true });
+  await reader.page.setViewportSize({ width: 360, height: 740 });
+  if (process.env.PICTURES) await reader.page.screenshot({ path: join(process.env.PICTURES, "access-report-phone.png"), fullPage: true });
+  for (const [name, from, to, bad] of [
+    ["an entry", "consultation.created", "consultation.creatEd", 1],
+    ["a time", /\\"at\\":\\"2026/, '\\"at\\":\\"2025', 1],
+    ["a proof", /"inclusion_proof":\["[0-9a-f]{8}/, '"inclusion_proof":["00000000', 1],
+    ["the checkpoint", /(\\n)([A-Za-z0-9+/]{43}=)(\\n)/, "$1AAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAA=$3", null],
+    ["what is no content", "\"entries\":[", "\"entries\":[[", null],
+  ]) {
+    const changed = original.replace(from, to);
+    assert.notEqual(changed, original, name);
+    const seen = await open(changed, name.replace(/ /g, "-"));
+    assert.equal(seen.verdict, "verdict verdict--bad", name);
+    if (bad !== null) assert.equal(seen.bad, bad, name);
+  }
+  await reader.context.close();
+  rmSync(folder, { recursive: true });
+  await page.goto(`${server.origin}/audit`);
+  await entries(page).first().waitFor();
 });
 
 step("what the server altered on the way is not called proved", async () => {

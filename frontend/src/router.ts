@@ -15,7 +15,7 @@ export type Route =
   | { page: "consents" }
   | { page: "recordings" }
   | { page: "recording"; recordingId: string }
-  | { page: "audit"; tab: "entries" | "activity" | "proofs" }
+  | { page: "audit"; tab: "entries" | "activity" | "reports" | "proofs" }
   | { page: "retention" }
   | { page: "policies" }
   | { page: "users" }
@@ -38,7 +38,9 @@ const PATTERNS: [RegExp, (parts: string[]) => Route][] = [
   [/^\/recordings$/, () => ({ page: "recordings" })],
   [/^\/recordings\/([^/]+)$/, ([id]) => ({ page: "recording", recordingId: id ?? "" })],
   [/^\/audit$/, () => ({ page: "audit", tab: "entries" })],
-  [/^\/audit\/(activity|proofs)$/, ([tab]) => ({ page: "audit", tab: tab === "activity" ? tab : "proofs" })],
+  [/^\/audit\/activity$/, () => ({ page: "audit", tab: "activity" })],
+  [/^\/audit\/reports$/, () => ({ page: "audit", tab: "reports" })],
+  [/^\/audit\/proofs$/, () => ({ page: "audit", tab: "proofs" })],
   [/^\/retention$/, () => ({ page: "retention" })],
   [/^\/policies$/, () => ({ page: "policies" })],
   [/^\/users$/, () => ({ page: "users" })],

@@ -249,6 +249,8 @@ operations! {
     ReadRetention = "read_retention",
     /// Sign off a review of the audit log.
     ReviewAudit = "review_audit",
+    /// Write down a disclosure of a patient's information that was made by other means.
+    RecordDisclosure = "record_disclosure",
     /// Read the list of accounts.
     ReadAccounts = "read_accounts",
     /// Make an account.

@@ -254,6 +254,10 @@ events! {
     AuditEntryRead = "audit.entry_read", R, false;
     /// A browser was shown a log that contradicts the one it saw before.
     AuditContradicted = "audit.contradicted", E, true;
+    /// A report was made: an accounting of disclosures, a patient's own, of what is kept, of consents.
+    ReportMade = "audit.report_made", R, true;
+    /// A disclosure that was made by other means was written down.
+    DisclosureRecorded = "disclosure.recorded", C, true;
     /// An auditor keeps a search.
     SearchSaved = "audit.search_saved", C, false;
     /// They forgot one.

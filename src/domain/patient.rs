@@ -68,7 +68,9 @@ fn is_text(text: &str, most: usize) -> bool {
     (1..=most).contains(&length) && text.trim() == text && !text.chars().any(char::is_control)
 }
 
-fn is_date(text: &str) -> bool {
+/// Whether a text is a day such as `1980-05-17`, not before 1880.
+#[must_use]
+pub fn is_date(text: &str) -> bool {
     Date::parse(text, format_description!("[year]-[month]-[day]")).is_ok_and(|date| date.year() >= 1880)
 }
 

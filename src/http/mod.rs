@@ -24,6 +24,7 @@ pub mod problem;
 pub mod protective;
 pub mod receipts;
 pub mod recordings;
+pub mod reports;
 pub mod retention;
 pub mod sign_in;
 pub mod signaling;
@@ -98,6 +99,7 @@ fn routes(config: &mut web::ServiceConfig) {
                 .configure(custody::routes)
                 .configure(audit::routes)
                 .configure(oversight::routes)
+                .configure(reports::routes)
                 .configure(policies::routes)
                 .configure(retention::routes)
                 .configure(signaling::routes)

@@ -2,7 +2,7 @@
 
 use crate::http::{
     Answer, accounts, audit, consent_registers, consents, consultations, custody, emergency, invitations, oversight, own_sign_in,
-    participants, patients, playback, policies, receipts, recordings, retention, sign_in, system,
+    participants, patients, playback, policies, receipts, recordings, reports, retention, sign_in, system,
 };
 use actix_web::{HttpResponse, web};
 use serde_json::json;
@@ -129,6 +129,11 @@ use utoipa::OpenApi;
         oversight::searches,
         oversight::save,
         oversight::forget,
+        reports::record,
+        reports::disclosures,
+        reports::access,
+        reports::retention,
+        reports::consents,
         policies::read,
         retention::read,
     )

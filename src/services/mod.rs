@@ -30,6 +30,7 @@ pub mod proofs;
 pub mod protective;
 pub mod receipts;
 pub mod recordings;
+pub mod reports;
 pub mod retention;
 pub mod second_factors;
 pub mod sequencer;

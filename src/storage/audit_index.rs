@@ -289,6 +289,14 @@ pub struct Search {
     pub limit: u32,
 }
 
+/// When the first entry was made that can be found.
+///
+/// # Errors
+/// See [`StorageError`].
+pub async fn first(tx: &mut Tx) -> Result<Option<Timestamp>, StorageError> {
+    Ok(fetch_optional!(tx, SpanRow, SPAN)?.map(|span| Timestamp::from_micros(span.first)).filter(|at| at.as_micros() > 0))
+}
+
 /// Whether a stretch of time is a small part of the whole.
 async fn is_short(tx: &mut Tx, from: i64, to: i64) -> Result<bool, StorageError> {
     if (from, to) == (i64::MIN, i64::MAX) {

@@ -19,11 +19,13 @@ const SEARCH: &str =
     "SELECT * FROM consents WHERE (consultation_id LIKE $1 OR participant_id LIKE $1 OR id LIKE $1 OR recording_id LIKE $1)
     AND text LIKE $2 AND decision LIKE $3 AND (permitted LIKE $4 OR denied LIKE $4) AND decided_at >= $5 AND decided_at < $6
     ORDER BY decided_at DESC, id DESC LIMIT $7";
+const TALLY: &str = "SELECT text, version, decision, method, COUNT(*) AS decisions, COUNT(DISTINCT participant_id) AS people
+    FROM consents WHERE decided_at >= $1 AND decided_at < $2 GROUP BY text, version, decision, method ORDER BY text, version, decision, method";
 const INSERT_LINK: &str = "INSERT INTO receipt_links (id, participant_id, secret_hash, created_at, expires_at) VALUES ($1, $2, $3, $4, $5)";
 const LINK: &str = "SELECT participant_id, secret_hash, expires_at FROM receipt_links WHERE id = $1";
 
 /// Every statement, for the test that prepares them on both engines.
-pub const STATEMENTS: &[&str] = &[INSERT, LOOKUP, OF_RECORDING, OF_CONSULTATION, OF_PARTICIPANT, SEARCH, INSERT_LINK, LINK];
+pub const STATEMENTS: &[&str] = &[INSERT, LOOKUP, OF_RECORDING, OF_CONSULTATION, OF_PARTICIPANT, SEARCH, TALLY, INSERT_LINK, LINK];
 
 /// What someone stated, and their browser's signature under it; withdrawing needs none.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -235,6 +237,47 @@ pub async fn search(tx: &mut Tx, wanted: &Search) -> Result<Vec<Consent>, Storag
         .into_iter()
         .map(TryInto::try_into)
         .collect()
+}
+
+/// How many decisions of one kind there are.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Tally {
+    /// The text and its version.
+    pub shown: String,
+    /// `permit`, `deny` or `withdrawn`.
+    pub decision: String,
+    /// How it was given.
+    pub method: String,
+    /// Decisions.
+    pub decisions: u64,
+    /// By so many participants.
+    pub people: u64,
+}
+
+#[derive(sqlx::FromRow)]
+struct TallyRow {
+    text: String,
+    version: String,
+    decision: String,
+    method: String,
+    decisions: i64,
+    people: i64,
+}
+
+/// The decisions of a period, counted.
+///
+/// # Errors
+/// See [`StorageError`].
+pub async fn tally(tx: &mut Tx, from: Timestamp, to: Timestamp) -> Result<Vec<Tally>, StorageError> {
+    let rows = fetch_all!(tx, TallyRow, TALLY, from.as_micros(), to.as_micros())?;
+    let read = |row: TallyRow| Tally {
+        shown: format!("{}/{}", row.text, row.version),
+        decision: row.decision,
+        method: row.method,
+        decisions: u64::try_from(row.decisions).unwrap_or(0),
+        people: u64::try_from(row.people).unwrap_or(0),
+    };
+    Ok(rows.into_iter().map(read).collect())
 }
 
 /// A private link to a participant's receipts.

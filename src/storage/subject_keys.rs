@@ -8,10 +8,11 @@ use crate::storage::row::At;
 const EVIDENCE: &str = "SELECT version, evidence_key FROM subject_keys WHERE subject_id = $1";
 const INSERT: &str = "INSERT INTO subject_keys (subject_id, version, evidence_key) VALUES ($1, $2, $3) ON CONFLICT DO NOTHING";
 const DESTROY: &str = "UPDATE subject_keys SET evidence_key = NULL WHERE subject_id = $1 AND evidence_key IS NOT NULL";
+const COUNT: &str = "SELECT COUNT(*) AS subjects, COUNT(evidence_key) AS readable FROM subject_keys";
 const PATIENT_OF: &str = "SELECT patient_id FROM consultations WHERE id = $1";
 
 /// Every statement, for the test that prepares them on both engines.
-pub const STATEMENTS: &[&str] = &[EVIDENCE, INSERT, DESTROY, PATIENT_OF];
+pub const STATEMENTS: &[&str] = &[EVIDENCE, INSERT, DESTROY, COUNT, PATIENT_OF];
 
 #[derive(sqlx::FromRow)]
 struct Row {
@@ -56,6 +57,15 @@ pub async fn insert_evidence(tx: &mut Tx, subject: &str, version: u32, wrapped: 
 /// See [`StorageError`].
 pub async fn destroy_evidence(tx: &mut Tx, subject: &str) -> Result<bool, StorageError> {
     Ok(execute!(tx, DESTROY, subject)? > 0)
+}
+
+/// How many subjects have or had an evidence key, and how many have it still.
+///
+/// # Errors
+/// See [`StorageError`].
+pub async fn count(tx: &mut Tx) -> Result<(u64, u64), StorageError> {
+    let (subjects, readable) = fetch_optional!(tx, (i64, i64), COUNT)?.unwrap_or_default();
+    Ok((u64::try_from(subjects).unwrap_or(0), u64::try_from(readable).unwrap_or(0)))
 }
 
 /// The patient of a consultation.

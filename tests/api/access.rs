@@ -142,6 +142,11 @@ pub const ROUTES: &[(&str, &str, For)] = &[
     ("POST", "/audit/reviews", Roles(AUDITOR)),
     ("POST", "/audit/activity", Roles(AUDITOR)),
     ("POST", "/audit/patients", Roles(AUDITOR)),
+    ("POST", "/audit/disclosures", Roles(AUDITOR)),
+    ("POST", "/audit/reports/disclosures", Roles(AUDITOR)),
+    ("POST", "/audit/reports/access", Roles(AUDITOR)),
+    ("POST", "/audit/reports/retention", Roles(AUDITOR)),
+    ("POST", "/audit/reports/consents", Roles(AUDITOR)),
     ("GET", "/audit/places", Roles(AUDITOR)),
     ("GET", "/audit/searches", Roles(AUDITOR)),
     ("POST", "/audit/searches", Roles(AUDITOR)),
@@ -155,6 +160,12 @@ pub fn body(path: &str) -> Value {
     match path {
         "/audit/search" => json!({"text": null, "action": null, "outcome": null, "from": null, "to": null, "before": null, "limit": 5}),
         "/audit/activity" => json!({"from": "2026-01-01T00:00:00Z", "to": "2026-02-01T00:00:00Z", "person": null}),
+        "/audit/disclosures" => {
+            json!({"patient": "01890000-0000-7000-8000-000000000001", "on": "2026-01-02", "recipient": "Dr. Y", "description": "Letter", "purpose": "Court order"})
+        }
+        "/audit/reports/disclosures" => json!({"patient": "01890000-0000-7000-8000-000000000001"}),
+        "/audit/reports/access" => json!({"patient": "01890000-0000-7000-8000-000000000001", "language": "en"}),
+        "/audit/reports/retention" | "/audit/reports/consents" => json!({"from": "2026-01-01T00:00:00Z", "to": "2026-02-01T00:00:00Z"}),
         "/audit/patients" => json!({"text": "canary"}),
         "/audit/searches" => json!({"name": "Denials", "search": {"outcome": "denied"}, "period": "week"}),
         "/audit/contradictions" => json!({"kind": "shorter", "seen": ""}),

@@ -30,6 +30,7 @@ mod media;
 mod outage;
 mod oversight;
 mod receipts;
+mod reports;
 mod second_factors;
 mod signaling;
 mod single_sign_on;

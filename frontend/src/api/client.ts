@@ -261,6 +261,16 @@ export const api = {
   auditActivity: (from: string, to: string, signal?: AbortSignal) => post<T.AuditActivity>("/audit/activity", { from, to }, signal),
   patientsForAudit: (text: string) =>
     post<{ patients: T.PatientSeen[] }>("/audit/patients", { text }).then((answer) => answer.patients),
+  auditPlaces: (signal?: AbortSignal) => get<{ places: T.AuditPlace[] }>("/audit/places", signal).then((answer) => answer.places),
+  recordDisclosure: (disclosure: T.NewDisclosure) => nothing("POST", "/audit/disclosures", disclosure),
+  accounting: (patient: string) => post<T.Accounting>("/audit/reports/disclosures", { patient }),
+  accountingFile: (patient: string) => send("POST", "/audit/reports/disclosures", { patient, form: "csv" }).then((response) => response.blob()),
+  patientReport: (patient: string, language: string) =>
+    send("POST", "/audit/reports/access", { patient, language }).then((response) => response.blob()),
+  retentionReport: (stretch: { from: string; to: string }) => post<T.RetentionReport>("/audit/reports/retention", stretch),
+  consentReport: (stretch: { from: string; to: string }) => post<T.ConsentReport>("/audit/reports/consents", stretch),
+  reportFile: (report: "retention" | "consents", stretch: { from: string; to: string }) =>
+    send("POST", `/audit/reports/${report}`, { ...stretch, form: "csv" }).then((response) => response.blob()),
   savedSearches: (signal?: AbortSignal) =>
     get<{ searches: T.SavedSearch[] }>("/audit/searches", signal).then((answer) => answer.searches),
   saveSearch: (search: Omit<T.SavedSearch, "id">) => post<T.SavedSearch>("/audit/searches", search),

@@ -421,6 +421,69 @@ export interface PatientSeen {
   birth_date: string;
 }
 
+/** A place outside that the log is handed on to. */
+export interface AuditPlace {
+  name: string;
+  to: string;
+  keeps_checkpoints: boolean;
+  position: number;
+  updated_at: string | null;
+  failing_since: string | null;
+  error: string | null;
+}
+
+export interface NewDisclosure {
+  patient: string;
+  /** `YYYY-MM-DD`. */
+  on: string;
+  recipient: string;
+  address: string;
+  description: string;
+  purpose: string;
+}
+
+export interface Accounting {
+  from: string;
+  to: string;
+  disclosures: {
+    index: number;
+    /** A day, or an instant. */
+    on: string;
+    recipient: string;
+    address: string;
+    description: string;
+    purpose: string;
+    way: "recorded" | "copied" | "present";
+    exempt: boolean;
+  }[];
+}
+
+export interface RetentionReport {
+  kept: {
+    class: string;
+    keep_days: number;
+    basis: string;
+    recordings: number;
+    bytes: number;
+    held: number;
+    due: number;
+    next_due: string | null;
+  }[];
+  entries: number;
+  since: string | null;
+  readable_subjects: number;
+  erased_subjects: number;
+  destroyed: { index: number; at: string; what: "recording" | "evidence"; id: string; reason: string }[];
+}
+
+export interface ConsentReport {
+  decisions: { text: string; decision: "permit" | "deny" | "withdrawn"; method: string; decisions: number; people: number }[];
+  recordings: number;
+  without_consent: number;
+  withdrawn: number;
+  samples: string[];
+}
+
 export interface SavedSearch {
   id: string;
   name: string;
@@ -441,7 +504,7 @@ export interface ProvedEntry {
 }
 
 /** `bundle` is the whole log with its proofs. */
-export type AuditExportForm = "bundle" | "ndjson" | "csv" | "fhir";
+export type AuditExportForm = "bundle" | "ndjson" | "csv" | "fhir" | "cef";
 
 export interface AuditSearch {
   text: string | null;

@@ -6,14 +6,25 @@ import { Link, Page } from "../../ui";
 import { ActivityTab } from "./ActivityTab";
 import "./audit.css";
 import { EntriesTab } from "./EntriesTab";
+import { Places } from "./Places";
+import { ReportsTab } from "./ReportsTab";
 import { Verification } from "./Verification";
 
-export type AuditTab = "entries" | "activity" | "proofs";
+export type AuditTab = "entries" | "activity" | "reports" | "proofs";
 
 const TABS: Record<AuditTab, { href: string; content: () => JSX.Element }> = {
   entries: { href: "/audit", content: EntriesTab },
   activity: { href: "/audit/activity", content: ActivityTab },
-  proofs: { href: "/audit/proofs", content: Verification },
+  reports: { href: "/audit/reports", content: ReportsTab },
+  proofs: {
+    href: "/audit/proofs",
+    content: () => (
+      <div class="stack stack--loose">
+        <Verification />
+        <Places />
+      </div>
+    ),
+  },
 };
 
 export default function AuditPage({ tab }: { tab: AuditTab }): JSX.Element {

@@ -13,7 +13,7 @@ import { Reviews } from "./Reviews";
 import { SearchFields } from "./SearchFields";
 import { useSearch, type Search } from "./useSearch";
 
-const FILES = { csv: "csv", ndjson: "ndjson", fhir: "fhir.json" } as const;
+const FILES = { csv: "csv", ndjson: "ndjson", fhir: "fhir.json", cef: "cef" } as const;
 
 /** Saves everything that fits the search, not only what is shown. */
 function TakeAway({ form }: { form: SearchForm }): JSX.Element {

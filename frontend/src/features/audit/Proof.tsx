@@ -3,36 +3,27 @@ import type { JSX } from "preact";
 import { useState } from "preact/hooks";
 import { api } from "../../api/client";
 import { checkSignature, readCheckpoint, type Signature } from "../../log/checkpoint";
-import { readDisclosure } from "../../log/disclosures";
-import { leafHash, rootOfInclusion, same, unhex } from "../../log/tree";
+import { checkProved, type Checked as Entry } from "../../log/proved";
 import { t, tOr } from "../../messages";
 import { useAction } from "../../state/resource";
 import { Button, Facts, Icon, ProblemNotice } from "../../ui";
 import { download } from "../../state/download";
 
-interface Checked {
-  readonly included: boolean;
+interface Checked extends Entry {
   readonly signature: Signature;
   readonly size: number;
   readonly hashes: number;
-  readonly values: readonly [string, string][];
-  readonly altered: boolean;
   readonly file: string;
 }
 
 async function check(index: number): Promise<Checked> {
   const proved = await api.auditEntry(index);
-  const { size, root } = readCheckpoint(proved.checkpoint, proved.verifier_key);
-  const led = await rootOfInclusion(proved.index, size, await leafHash(proved.body), proved.inclusion_proof.map(unhex));
-  const entry = JSON.parse(proved.body) as { personal?: Record<string, string> };
-  const read = await Promise.all(proved.disclosures.map((disclosure) => readDisclosure(entry, disclosure)));
+  const { size } = readCheckpoint(proved.checkpoint, proved.verifier_key);
   return {
-    included: led !== null && same(led, root),
+    ...(await checkProved(proved, proved.checkpoint, proved.verifier_key)),
     signature: await checkSignature(proved.checkpoint, proved.verifier_key),
     size,
     hashes: proved.inclusion_proof.length,
-    values: read.filter((value) => value !== null),
-    altered: read.some((value) => value === null),
     file: JSON.stringify(proved, null, 2),
   };
 }

@@ -10,7 +10,7 @@ export function isFollowed(kind: string): kind is Followed {
 }
 
 export const AREAS = [
-  "access", "account", "audit", "consent", "consultation", "emergency", "hold", "invitation", "participant", "patient", "playback", "policy", "recording",
+  "access", "account", "audit", "consent", "consultation", "disclosure", "emergency", "hold", "invitation", "participant", "patient", "playback", "policy", "recording",
   "sign_in",
 ] as const;
 export type Area = (typeof AREAS)[number];

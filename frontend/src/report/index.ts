@@ -1,0 +1,3 @@
+// What the report is built from.
+import "./report.css";
+import "./report";

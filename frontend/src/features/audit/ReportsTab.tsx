@@ -254,7 +254,7 @@ function Consents({ report }: { report: ConsentReport }): JSX.Element {
       {report.without_consent > 0 ? (
         <Notice kind="danger">{t("report.consents.without", { count: report.without_consent })}</Notice>
       ) : (
-        <Notice kind="success">{t("report.consents.all", { count: report.recordings })}</Notice>
+        <Notice kind="success">{report.recordings === 0 ? t("report.consents.no_recordings") : t("report.consents.all", { count: report.recordings })}</Notice>
       )}
       {report.decisions.length === 0 ? (
         <p>{t("report.consents.none")}</p>

@@ -345,6 +345,7 @@ export default {
   "report.consents.intro": "What people decided in the period, and whether every recording rests on everyone's permission.",
   "report.consents.all": { one: "{count} recording was made, with everyone's permission on record.", other: "{count} recordings were made, each with everyone's permission on record." },
   "report.consents.without": { one: "{count} recording has no complete permission on record. Tell whoever is responsible for security.", other: "{count} recordings have no complete permission on record. Tell whoever is responsible for security." },
+  "report.consents.no_recordings": "No recording was made in this period.",
   "report.consents.none": "Nobody decided anything in this period.",
   "report.consents.text": "Text",
   "report.consents.decision": "Decision",

@@ -345,6 +345,7 @@ export default {
   "report.consents.intro": "Qué decidieron las personas en el periodo, y si cada grabación se apoya en el permiso de todos.",
   "report.consents.all": { one: "Se hizo {count} grabación, con el permiso de todos registrado.", other: "Se hicieron {count} grabaciones, cada una con el permiso de todos registrado." },
   "report.consents.without": { one: "{count} grabación no tiene un permiso completo registrado. Avise a quien sea responsable de la seguridad.", other: "{count} grabaciones no tienen un permiso completo registrado. Avise a quien sea responsable de la seguridad." },
+  "report.consents.no_recordings": "No se hizo ninguna grabación en este periodo.",
   "report.consents.none": "Nadie decidió nada en este periodo.",
   "report.consents.text": "Texto",
   "report.consents.decision": "Decisión",

@@ -25,6 +25,7 @@ use bedside::services::bundle::tile_name;
 use bedside::services::sequencer::Sequencer;
 use bedside::startup::SystemClock;
 use bedside::storage::audit::NewEntry;
+use bedside::storage::audit_activity::{self, Stretch};
 use bedside::storage::audit_index::{self, Search};
 use bedside::storage::database::Database;
 use bedside::storage::policies::{AcceptedBundle, accept};
@@ -178,6 +179,24 @@ async fn searches(engine: &str, address: &str, many: u64) -> Result<(), Box<dyn 
         }
         times.sort_unstable();
         println!("    {what:40} {found:3} found   p50 {:8.1?}   slowest {:8.1?} (target 200 ms)", times[2], times[4]);
+    }
+    for days in [7, 90, 365] {
+        let to = entry_of(many).at;
+        let from = Timestamp::from_micros(to.as_micros() - days * 86_400_000_000);
+        let stretch = Stretch { from, to, agent: None };
+        let mut times = Vec::new();
+        let mut hours = 0;
+        for _ in 0..5 {
+            let began = Instant::now();
+            let mut read = database.read_much().await?;
+            hours = audit_activity::by_hour(read.tx(), stretch).await?.len();
+            audit_activity::by_person(read.tx(), stretch, 10).await?;
+            audit_activity::marked(read.tx(), stretch).await?;
+            times.push(began.elapsed());
+        }
+        times.sort_unstable();
+        let what = format!("activity of {days} days");
+        println!("    {what:40} {hours:3} hours   p50 {:8.1?}   slowest {:8.1?} (target 200 ms)", times[2], times[4]);
     }
     sequencer.step_down(&database).await;
     database.close().await;

@@ -62,6 +62,8 @@ impl Browser {
             .cookie_provider(Arc::clone(&jar))
             .redirect(reqwest::redirect::Policy::none())
             .no_proxy()
+            // before the server closes what is idle, so that no request meets a connection that is just ending
+            .pool_idle_timeout(Duration::from_secs(2))
             .build()
             .expect("client");
         Self { client, jar, origin: server.origin.clone() }

@@ -284,7 +284,7 @@ impl Application {
         let address = listener.local_addr().map_err(|error| StartError::Io { what: "listening".to_owned(), error })?;
         let public_origin = config.public_origin.clone().unwrap_or_else(|| format!("http://localhost:{}", address.port()));
         let (services, demo_accounts) = open_services(&config, public_origin, parts).await?;
-        if !services.spool.is_ours() {
+        if !services.spool.acquire().map_err(|error| StartError::Io { what: config.spool.display().to_string(), error })? {
             return Err(StartError::SpoolTaken(config.spool.clone()));
         }
         let (media_events, events) = unbounded_channel();

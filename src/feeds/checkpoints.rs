@@ -11,7 +11,7 @@ use base64::engine::general_purpose::STANDARD;
 use reqwest::header::{CONTENT_TYPE, HeaderValue};
 use rusty_s3::actions::{PutObject, S3Action};
 use rusty_s3::{Bucket, Credentials, UrlStyle};
-use std::fs::{self, File, OpenOptions};
+use std::fs::{self, File};
 use std::io::{self, Write};
 use std::path::{Path, PathBuf};
 use std::time::Duration;
@@ -135,10 +135,15 @@ impl Keeper {
 /// A file that is there already must say the same: it is never written over.
 fn write_once(folder: &Path, copy: &Copy) -> Result<(), FeedError> {
     let failed = |error: io::Error| FeedError::Unreachable(error.to_string());
-    fs::create_dir_all(folder).map_err(failed)?;
+    // the folder is not made: where a disk is not mounted, nothing must lie in its place
     let path = folder.join(copy.size.to_string());
-    match OpenOptions::new().write(true).create_new(true).open(&path) {
-        Ok(mut file) => file.write_all(copy.note.as_bytes()).and_then(|()| file.sync_all()).map_err(failed)?,
+    let half = folder.join(format!(".{}.half", copy.size));
+    let mut file = File::create(&half).map_err(failed)?;
+    file.write_all(copy.note.as_bytes()).and_then(|()| file.sync_all()).map_err(failed)?;
+    let linked = fs::hard_link(&half, &path);
+    fs::remove_file(&half).map_err(failed)?;
+    match linked {
+        Ok(()) => {}
         Err(error) if error.kind() == io::ErrorKind::AlreadyExists => {
             let there = fs::read_to_string(&path).map_err(failed)?;
             if there != copy.note {
@@ -225,5 +230,7 @@ mod tests {
         write_once(folder.path(), &copy("one")).expect("the same again");
         assert!(matches!(write_once(folder.path(), &copy("two")), Err(FeedError::Occupied(_))));
         assert_eq!(fs::read_to_string(folder.path().join("7")).expect("kept"), "one");
+        assert_eq!(fs::read_dir(folder.path()).expect("folder").count(), 1, "nothing half-written stays");
+        assert!(matches!(write_once(&folder.path().join("not-mounted"), &copy("one")), Err(FeedError::Unreachable(_))));
     }
 }

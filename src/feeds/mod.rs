@@ -32,7 +32,15 @@ pub enum FeedError {
     /// A witness answered with a signature that is not its own.
     #[error("the witness's signature does not hold")]
     Cosignature,
-    /// Something else is at the place already.
+    /// The place has another log than this one.
     #[error("{0}")]
     Occupied(String),
+}
+
+impl FeedError {
+    /// Whether it shows that the log is not the one it was.
+    #[must_use]
+    pub const fn contradicts(&self) -> bool {
+        matches!(self, Self::Occupied(_))
+    }
 }

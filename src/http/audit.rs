@@ -121,6 +121,8 @@ pub struct Page {
     entries: Vec<EntryView>,
     next_before: Option<u64>,
     size: u64,
+    /// Whether every entry of the log could be found; not while the index is made anew.
+    complete: bool,
 }
 
 /// One entry.
@@ -196,6 +198,7 @@ pub async fn search(request: HttpRequest, state: web::Data<State>, body: web::Js
         entries: found.entries.into_iter().map(EntryView::from).collect(),
         next_before: found.next_before,
         size: found.size,
+        complete: found.complete,
     }))
 }
 

@@ -174,6 +174,8 @@ impl From<Place> for PlaceView {
 #[derive(Serialize, ToSchema)]
 pub struct Places {
     places: Vec<PlaceView>,
+    /// Entries in the log.
+    size: u64,
 }
 
 /// The places outside that entries and checkpoints are handed on to, and how it goes with each.
@@ -181,8 +183,8 @@ pub struct Places {
 pub async fn places(request: HttpRequest, state: web::Data<State>) -> Answer {
     let (caller, _) = caller::staff(&request, &state).await?;
     let permit = state.services.permit::<ReadAudit>(&caller).await?;
-    let places = state.services.places(&permit).await?.into_iter().map(PlaceView::from).collect();
-    Ok(HttpResponse::Ok().json(Places { places }))
+    let (places, size) = state.services.places(&permit).await?;
+    Ok(HttpResponse::Ok().json(Places { places: places.into_iter().map(PlaceView::from).collect(), size }))
 }
 
 /// A search to keep.

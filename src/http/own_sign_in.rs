@@ -1,13 +1,14 @@
 //! What one signs in with, and where one is signed in: everybody's own page.
 
-use crate::domain::access::{Assurance, ManageOwnSignIn, ReadOwnSignIn};
+use crate::domain::access::{Actor, Assurance, ManageOwnSignIn, ReadOwnSignIn};
 use crate::domain::id::{PasskeyId, SignInSessionId};
 use crate::domain::secret::Secret;
 use crate::domain::time::Timestamp;
 use crate::http::problem::{Problem, ProblemBody};
-use crate::http::protective::{PendingView, pending};
+use crate::http::protective::{PendingView, asking, pending};
 use crate::http::sign_in::PasskeyOptions;
 use crate::http::{Answer, State, caller};
+use crate::services::error::ServiceError;
 use crate::services::protective::{Act, Protected};
 use crate::services::sign_in::SignedIn;
 use actix_web::{HttpRequest, HttpResponse, web};
@@ -257,10 +258,14 @@ pub async fn sessions(request: HttpRequest, state: web::Data<State>) -> Answer {
 /// End one of one's own sign-in sessions.
 #[utoipa::path(post, path = "/api/v1/me/sign-in-sessions/{id}/end", tag = "Own sign-in", params(("id" = String, Path)), responses((status = 202, body = PendingView), (status = 204), (status = 401, body = ProblemBody), (status = 404, body = ProblemBody)))]
 pub async fn end_session(request: HttpRequest, state: web::Data<State>, id: web::Path<SignInSessionId>) -> Answer {
-    let (permit, who) = reads(&request, &state).await?;
-    let written = Box::pin(state.services.end_own_sessions(&permit, &who, Some(*id)));
-    Ok(match state.services.protect(permit.caller(), Act::EndSession { session: *id }, written).await? {
-        Protected::Done(_) => HttpResponse::NoContent().finish(),
+    let asking = asking(&request, &state, None).await?;
+    let written = Box::pin(async {
+        let Actor::Account { id: account, .. } = asking.caller.actor else { return Err(ServiceError::Unauthenticated) };
+        let (permit, _) = state.services.permit_account::<ReadOwnSignIn>(&asking.caller, account).await?;
+        state.services.end_own_session(&permit, account, *id).await
+    });
+    Ok(match asking.protect(&state, Some(Act::EndSession { session: *id }), written).await? {
+        Protected::Done(()) => HttpResponse::NoContent().finish(),
         Protected::Pending => pending(),
     })
 }
@@ -269,6 +274,6 @@ pub async fn end_session(request: HttpRequest, state: web::Data<State>, id: web:
 #[utoipa::path(post, path = "/api/v1/me/sign-in-sessions/end-others", tag = "Own sign-in", responses((status = 204), (status = 401, body = ProblemBody)))]
 pub async fn end_others(request: HttpRequest, state: web::Data<State>) -> Answer {
     let (permit, who) = reads(&request, &state).await?;
-    state.services.end_own_sessions(&permit, &who, None).await?;
+    state.services.end_other_sessions(&permit, &who).await?;
     Ok(HttpResponse::NoContent().finish())
 }

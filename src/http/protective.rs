@@ -43,6 +43,24 @@ pub async fn asking(request: &HttpRequest, state: &State, consultation: Option<C
             None => caller::half_way(request, state).await.map(|(caller, _)| caller),
         }
     };
+    within_patience(request, state, consultation, Box::pin(known)).await
+}
+
+/// Who asks, where it must be staff who have nothing left to set up.
+///
+/// # Errors
+/// If they are not.
+pub async fn staff_asking(request: &HttpRequest, state: &State) -> Result<Asking, Problem> {
+    let known = async { caller::staff(request, state).await.map(|(caller, _)| caller) };
+    within_patience(request, state, None, Box::pin(known)).await
+}
+
+async fn within_patience(
+    request: &HttpRequest,
+    state: &State,
+    consultation: Option<ConsultationId>,
+    known: impl Future<Output = Result<Caller, Problem>>,
+) -> Result<Asking, Problem> {
     let unavailable = match tokio::time::timeout(PATIENCE, known).await {
         Ok(Ok(caller)) => return Ok(Asking { caller, from_memory: false }),
         Ok(Err(problem)) if problem.code() == "AUDIT_UNAVAILABLE" => problem,

@@ -243,8 +243,10 @@ impl Judge {
         if rules.off_hours.as_ref().is_some_and(|hours| hours.roles.contains(&role) && hours.is_closed(seen.at)) {
             marks.push(Mark::OffHours);
         }
+        // a list of many that were found is not the records of many
         if let Some((most, within)) = rules.mass_reads
             && seen.action == Action::R
+            && seen.patients.len() == 1
         {
             forget_quiet(&mut self.reads, |all| all.back().map(|(at, _)| *at));
             let reads = self.reads.entry(seen.who.to_owned()).or_default();

@@ -13,7 +13,7 @@ use crate::storage::audit_activity;
 use crate::storage::audit_index::{self, Search};
 use crate::storage::database::Tx;
 use serde::Serialize;
-use std::collections::{BTreeMap, HashMap};
+use std::collections::HashMap;
 
 /// Entries read at a time; a whole number of tiles.
 const PAGE: u64 = 4 * TILE_WIDTH;
@@ -42,6 +42,8 @@ pub struct Found {
     pub next_before: Option<u64>,
     /// Entries in the log.
     pub size: u64,
+    /// Whether all of them could be found; not while the index is made anew.
+    pub complete: bool,
 }
 
 /// The first entry that is not as it was written.
@@ -94,7 +96,7 @@ impl Services {
         }
         self.record(entry).await?;
         let size = self.checkpoint().await?.size;
-        self.sequencer.findable(&self.database, size).await;
+        let complete = self.sequencer.findable(&self.database, size).await;
         let page = Search { limit: limit + 1, network, ..wanted };
         let mut read = self.database.read().await?;
         let mut stored = audit_index::search(read.tx(), &page).await?;
@@ -102,18 +104,25 @@ impl Services {
         stored.truncate(limit as usize);
         let entries = self.found(read.tx(), stored).await?;
         let next_before = entries.last().filter(|_| more).map(|entry| entry.index);
-        Ok(Found { entries, next_before, size })
+        Ok(Found { entries, next_before, size, complete })
+    }
+
+    /// Waits until everything in the log can be found, for what must not leave anything out.
+    ///
+    /// # Errors
+    /// [`ServiceError::AuditUnavailable`] while the index is made anew.
+    pub(crate) async fn everything_findable(&self) -> Result<(), ServiceError> {
+        let size = self.checkpoint().await?.size;
+        let all = self.sequencer.findable(&self.database, size).await;
+        if all { Ok(()) } else { Err(ServiceError::AuditUnavailable { nothing_happened: false }) }
     }
 
     /// Entries as they are shown: with the names of accounts, and network addresses opened.
     pub(crate) async fn found(&self, tx: &mut Tx, stored: Vec<StoredEntry>) -> Result<Vec<FoundEntry>, ServiceError> {
         let names: HashMap<String, String> = accounts::all(tx).await?.into_iter().map(|a| (a.id.to_string(), a.display_name)).collect();
         let disclosures = self.disclosures(tx, &stored).await?;
-        let places = || stored.iter().filter_map(|entry| entry.index);
-        let mut marks = match (places().min(), places().max()) {
-            (Some(first), Some(last)) => audit_activity::marks(tx, first, last).await?,
-            _ => BTreeMap::new(),
-        };
+        let places: Vec<u64> = stored.iter().filter_map(|entry| entry.index).collect();
+        let mut marks = audit_activity::marks(tx, &places).await?;
         let mut entries = Vec::with_capacity(stored.len());
         for (stored, disclosures) in stored.into_iter().zip(disclosures) {
             let entry: Entry = serde_json::from_str(&stored.body).map_err(|_| ServiceError::Integrity)?;

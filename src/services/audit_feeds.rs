@@ -98,9 +98,9 @@ impl Services {
         for (kind, id) in &wanted.about {
             entry = if kind == "unusual" { entry.with("unusual", id.as_str()) } else { entry.about(kind, id) };
         }
+        self.everything_findable().await?;
         self.record(entry).await?;
-        let size = self.checkpoint().await?.size;
-        self.sequencer.findable(&self.database, size).await;
+        self.everything_findable().await?;
         let (out, chunks) = channel(AHEAD);
         let services = Arc::clone(self);
         let wanted = Search { network, ..wanted };

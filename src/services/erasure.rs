@@ -56,7 +56,9 @@ impl Services {
     /// from the newest entry about them; [`ServiceError::LegalHold`] while one stands on a recording of theirs.
     pub async fn erase_evidence(&self, permit: &Permit<EraseEvidence>, subject: &Subject) -> Result<u64, ServiceError> {
         let key = subject.to_string();
-        let mut tx = self.database.begin().await?;
+        // until when it is kept is read from the index
+        self.everything_findable().await?;
+        let mut tx = self.database.begin_much().await?;
         match subject_keys::evidence(tx.tx(), &key).await? {
             Evidence::Missing => return Err(ServiceError::NotFound("subject")),
             Evidence::Destroyed => return Err(ServiceError::KeyDestroyed),

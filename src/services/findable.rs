@@ -6,6 +6,7 @@ use crate::domain::audit::Entry;
 use crate::domain::id::RequestId;
 use crate::policy::unusual::{Judge, Mark, Seen};
 use crate::services::Services;
+use crate::services::error::ServiceError;
 use crate::services::sequencer::{PAUSE, Progress};
 use crate::storage::audit_index::{self, Facts, request_number};
 use crate::storage::database::{Database, Tx};
@@ -22,29 +23,27 @@ const GATHER: Duration = Duration::from_millis(60);
 /// Entries that become findable in one transaction.
 const BATCH: u64 = 2_000;
 /// So many entries before the next one are looked at again after a start, for the rules that count.
-const LOOK_BACK: u64 = 10_000;
-/// Patients whose names are remembered.
-const REMEMBERED: usize = 4_096;
+const LOOK_BACK: u64 = 50_000;
 
 /// Marks entries by the rules in force as they become findable.
 pub struct Lookout {
     /// Who knows the rules, and the names that one of them compares.
     services: watch::Receiver<Option<Weak<Services>>>,
     judge: Judge,
-    is_ready: bool,
-    patients: HashMap<String, Option<String>>,
+    /// The entry that follows those it has seen.
+    next: Option<u64>,
 }
 
 impl Lookout {
     /// One that begins once it is told of the services.
     #[must_use]
     pub fn new(services: watch::Receiver<Option<Weak<Services>>>) -> Self {
-        Self { services, judge: Judge::default(), is_ready: false, patients: HashMap::new() }
+        Self { services, judge: Judge::default(), next: None }
     }
 
     /// Forgets what it counted: nothing of it was kept.
     fn start_over(&mut self) {
-        (self.judge, self.is_ready) = (Judge::default(), false);
+        (self.judge, self.next) = (Judge::default(), None);
     }
 
     /// The marks of the next entries; `None` once the services are gone.
@@ -53,51 +52,62 @@ impl Lookout {
         let Some(services) = services.and_then(|weak| weak.upgrade()) else { return Ok(None) };
         let mut read = database.read_much().await?;
         let first = entries.first().map_or(0, |one| one.index);
-        if !self.is_ready && first > 0 {
+        if self.next != Some(first) {
+            // after a start, or where another process went on meanwhile
+            self.judge = Judge::default();
             for from in (first.saturating_sub(LOOK_BACK)..first).step_by(1_000) {
                 for one in self::read(read.tx(), from, (from + 1_000).min(first)).await?.0 {
                     self.judge.judge(services.policy().bundle.unusual(), &seen(&one, false));
                 }
             }
         }
-        self.is_ready = true;
+        self.next = entries.last().map(|one| one.index + 1);
         let bundle = services.policy().bundle;
         let rules = bundle.unusual();
         let mut staff = None;
+        // names are kept for no longer than this batch
+        let mut names = HashMap::new();
         let mut marks = Vec::with_capacity(entries.len());
         for one in entries {
-            let patients: Vec<&str> = one.entry.entities.iter().filter(|e| e.kind == "patient").map(|e| e.id.as_str()).collect();
             let mut own_name = false;
-            if let (true, "account", Some(account)) = (rules.compares_names(), one.entry.agent.kind.as_str(), &one.entry.agent.id) {
+            if let (true, Some(account), [patient]) = (rules.compares_names(), account_of(&one.entry), patients_of(&one.entry).as_slice()) {
                 if staff.is_none() {
                     let all = accounts::all(read.tx()).await?;
                     staff = Some(all.into_iter().map(|a| (a.id.to_string(), a.display_name)).collect::<HashMap<_, _>>());
                 }
-                let name = staff.as_ref().and_then(|all| all.get(account));
-                for patient in patients {
-                    let of_patient = self.patient(read.tx(), &services, patient).await;
-                    own_name |= name.zip(of_patient).is_some_and(|(name, of_patient)| rules.share_family_name(name, of_patient));
+                if !names.contains_key(*patient) {
+                    names.insert((*patient).to_owned(), name_of(read.tx(), &services, patient).await?);
                 }
+                let name = staff.as_ref().and_then(|all| all.get(account));
+                let of_patient = names.get(*patient).and_then(Option::as_ref);
+                own_name = name.zip(of_patient).is_some_and(|(name, of_patient)| rules.share_family_name(name, of_patient));
             }
             marks.push(self.judge.judge(rules, &seen(one, own_name)));
         }
         Ok(Some(marks))
     }
+}
 
-    /// A patient's name, as long as it can be opened.
-    async fn patient(&mut self, tx: &mut Tx, services: &Services, id: &str) -> Option<&str> {
-        if !self.patients.contains_key(id) {
-            let name = match id.parse() {
-                Ok(patient) => services.patient(tx, patient).await.ok().map(|patient| patient.details.name),
-                Err(_) => None,
-            };
-            if self.patients.len() >= REMEMBERED {
-                self.patients.clear();
-            }
-            self.patients.insert(id.to_owned(), name);
-        }
-        self.patients.get(id)?.as_deref()
+/// A patient's name; none once it cannot be opened any more.
+async fn name_of(tx: &mut Tx, services: &Services, id: &str) -> Result<Option<String>, StorageError> {
+    let Ok(patient) = id.parse() else { return Ok(None) };
+    match services.patient(tx, patient).await {
+        Ok(patient) => Ok(Some(patient.details.name)),
+        Err(ServiceError::KeyDestroyed | ServiceError::NotFound(_) | ServiceError::Integrity | ServiceError::Internal(_)) => Ok(None),
+        Err(_) => Err(StorageError::Unknown),
     }
+}
+
+fn account_of(entry: &Entry) -> Option<&str> {
+    entry.agent.id.as_deref().filter(|_| entry.agent.kind == "account")
+}
+
+/// The patients an entry is about. Looking into the log is about nobody's record.
+fn patients_of(entry: &Entry) -> Vec<&str> {
+    if entry.event.starts_with("audit.") {
+        return Vec::new();
+    }
+    entry.entities.iter().filter(|e| e.kind == "patient").map(|e| e.id.as_str()).collect()
 }
 
 /// An entry with its place.
@@ -126,7 +136,7 @@ async fn read(tx: &mut Tx, from: u64, to: u64) -> Result<(Vec<Read>, u64), Stora
 }
 
 fn seen(one: &Read, own_name: bool) -> Seen<'_> {
-    let Entry { at, agent, event, purpose_of_use, action, outcome, entities, .. } = &one.entry;
+    let Entry { at, agent, event, purpose_of_use, action, outcome, .. } = &one.entry;
     let staff = agent.role.as_deref().filter(|_| agent.kind == "account").and_then(AccountRole::parse);
     Seen {
         at: *at,
@@ -136,7 +146,7 @@ fn seen(one: &Read, own_name: bool) -> Seen<'_> {
         purpose: purpose_of_use,
         action: *action,
         outcome: *outcome,
-        patients: entities.iter().filter(|e| e.kind == "patient").map(|e| e.id.as_str()).collect(),
+        patients: patients_of(&one.entry),
         own_name,
     }
 }

@@ -70,9 +70,9 @@ impl Services {
         if from >= to || to.since(from) > LONGEST {
             return Err(ServiceError::Validation(vec![FieldError { name: "to", message: "must be later than from, by 400 days at most" }]));
         }
+        self.everything_findable().await?;
         self.record(self.entry(Event::AuditSearched, permit.caller())?.with("view", "activity")).await?;
-        let size = self.checkpoint().await?.size;
-        self.sequencer.findable(&self.database, size).await;
+        self.everything_findable().await?;
         let stretch = Stretch { from, to, agent };
         let mut read = self.database.read().await?;
         let names: HashMap<String, String> =

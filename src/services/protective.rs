@@ -17,7 +17,7 @@ use crate::services::consents::{About, Presented};
 use crate::services::error::ServiceError;
 use crate::services::events::{Answer, Happened};
 use crate::services::participants::Verdict;
-use crate::services::spool::Record;
+use crate::services::spool::{Record, Spool};
 use serde::{Deserialize, Serialize};
 use std::collections::HashMap;
 use std::hash::Hash;
@@ -271,6 +271,20 @@ impl LastKnown {
         self.places.get(&participant) == Some(consultation)
     }
 
+    /// The sign-in sessions of an account that were used here.
+    fn sessions(&self, account: AccountId) -> Vec<SignInSessionId> {
+        let map = self.actors.0.lock().unwrap_or_else(PoisonError::into_inner);
+        let mut sessions: Vec<_> = map
+            .values()
+            .filter_map(|(actor, _)| match actor {
+                Actor::Account { id, session, .. } if *id == account => Some(*session),
+                _ => None,
+            })
+            .collect();
+        sessions.dedup();
+        sessions
+    }
+
     /// Whether a sign-in session is this account's.
     fn owns(&self, account: AccountId, session: SignInSessionId) -> bool {
         let own =
@@ -311,6 +325,20 @@ impl LastKnown {
     }
 }
 
+/// Keeps an act that took effect if the request it came with is given up half-way.
+struct Stranding<'a> {
+    spool: &'a Spool,
+    record: Option<Record>,
+}
+
+impl Drop for Stranding<'_> {
+    fn drop(&mut self) {
+        if let Some(record) = self.record.take() {
+            self.spool.strand(record);
+        }
+    }
+}
+
 impl Services {
     /// Refuses to begin what the log should know of first, while protective acts wait to be written down.
     ///
@@ -334,13 +362,22 @@ impl Services {
         let committed = Arc::<AtomicBool>::default();
         let written = COMMITTED.scope(Arc::clone(&committed), written);
         tokio::pin!(written);
+        // asked now: an act that is refused half-way may have forgotten by then what it rests on
+        let may = self.may(caller, &act);
         let mut in_effect = false;
+        // whoever asked may go away: what took effect is written down all the same
+        let mut unless_gone = Stranding { spool: &self.spool, record: None };
         let outcome = if let Ok(outcome) = tokio::time::timeout(PATIENCE, &mut written).await {
             outcome
         } else {
-            in_effect = self.take_effect(caller, &act);
+            if may {
+                self.take_effect(&act);
+                in_effect = true;
+            }
+            unless_gone.record = in_effect.then(|| Record { at: self.now(), caller: caller.clone(), act: act.clone() });
             tokio::time::timeout(LAST, &mut written).await.unwrap_or(Err(ServiceError::AuditUnavailable { nothing_happened: false }))
         };
+        unless_gone.record = None;
         match outcome {
             Ok(done) => {
                 self.spool.settle(&act);
@@ -351,7 +388,10 @@ impl Services {
                 self.spool.settle(&act);
                 Ok(Protected::Pending)
             }
-            Err(ServiceError::AuditUnavailable { .. }) if in_effect || self.take_effect(caller, &act) => {
+            Err(ServiceError::AuditUnavailable { .. }) if may => {
+                if !in_effect {
+                    self.take_effect(&act);
+                }
                 self.put_by(caller, act).await?;
                 Ok(Protected::Pending)
             }
@@ -370,9 +410,10 @@ impl Services {
     /// # Errors
     /// [`ServiceError::AuditUnavailable`] if it could not be spooled, or nothing but the database could say whether the caller may do it.
     pub async fn protect_unwritten(&self, caller: &Caller, act: Act) -> Result<(), ServiceError> {
-        if !self.take_effect(caller, &act) {
+        if !self.may(caller, &act) {
             return Err(ServiceError::AuditUnavailable { nothing_happened: true });
         }
+        self.take_effect(&act);
         self.put_by(caller, act).await
     }
 
@@ -397,20 +438,21 @@ impl Services {
     /// Spools an act that has taken effect.
     async fn put_by(&self, caller: &Caller, act: Act) -> Result<(), ServiceError> {
         let record = Record { at: self.now(), caller: caller.clone(), act };
-        let (spool, entropy) = (Arc::clone(&self.spool), Arc::clone(&self.entropy));
+        let (spool, entropy, kept) = (Arc::clone(&self.spool), Arc::clone(&self.entropy), record.clone());
         let pushed = tokio::task::spawn_blocking(move || spool.push(record, entropy.as_ref()));
         match tokio::time::timeout(SPOOLED, pushed).await {
             Ok(Ok(Ok(()))) => Ok(()),
             other => {
-                // it stays in effect for as long as this process lives
+                // it stays in effect, and is written down by this process if it lives that long
+                self.spool.strand(kept);
                 tracing::error!(error = ?other, "a protective act took effect and could not be spooled");
                 Err(ServiceError::AuditUnavailable { nothing_happened: false })
             }
         }
     }
 
-    /// Lets an act take effect in this process, if what is known without the database says that the caller may do it.
-    fn take_effect(&self, caller: &Caller, act: &Act) -> bool {
+    /// Whether what is known without the database says that the caller may do it.
+    fn may(&self, caller: &Caller, act: &Act) -> bool {
         let themself = |participant: ParticipantId| match caller.actor {
             Actor::Participant { id, .. } => id == participant,
             Actor::System => true,
@@ -420,7 +462,7 @@ impl Services {
             Actor::Account { id, .. } => self.last_known.participant(consultation, id).is_some(),
             _ => false,
         };
-        let may = match act {
+        match act {
             Act::SignOut { session } | Act::EndSession { session } => match caller.actor {
                 Actor::Account { id, session: own, .. } => own == *session || self.last_known.owns(id, *session),
                 _ => false,
@@ -439,13 +481,17 @@ impl Services {
                 leads(*consultation) && self.last_known.consultation(*recording) == Some(*consultation)
             }
             Act::CancelInvitation { consultation, .. } => leads(*consultation),
-            Act::Suspend { .. } => {
-                matches!(caller.actor, Actor::Account { role: AccountRole::Administrator, .. } | Actor::System)
-            }
-        };
-        if !may {
-            return false;
+            // as the policies have it: an administrator, and nobody themself
+            Act::Suspend { account } => match caller.actor {
+                Actor::Account { id, role, .. } => role == AccountRole::Administrator && id != *account,
+                Actor::System => true,
+                _ => false,
+            },
         }
+    }
+
+    /// Lets an act take effect in this process.
+    fn take_effect(&self, act: &Act) {
         self.spool.begin(act);
         match act {
             Act::SignOut { session } | Act::EndSession { session } => self.tell_ended(&[*session]),
@@ -469,9 +515,9 @@ impl Services {
             Act::CancelInvitation { consultation, participant: Some(participant), .. } => {
                 self.events.publish(*consultation, Happened::Removed(*participant));
             }
-            Act::CancelInvitation { participant: None, .. } | Act::Suspend { .. } => {}
+            Act::Suspend { account } => self.tell_ended(&self.last_known.sessions(*account)),
+            Act::CancelInvitation { participant: None, .. } => {}
         }
-        true
     }
 
     /// Writes down what waits, oldest first.
@@ -505,8 +551,8 @@ impl Services {
         match act.clone() {
             Act::SignOut { session } => self.sign_out(caller, session).await.map(|_| ()),
             Act::EndSession { session } => {
-                let permit = self.permit::<ReadOwnSignIn>(caller).await?;
                 let Actor::Account { id, .. } = caller.actor else { return Err(ServiceError::Unauthenticated) };
+                let (permit, _) = self.permit_account::<ReadOwnSignIn>(caller, id).await?;
                 self.end_sessions_of(&permit, id, |one| one == session).await.map(|_| ())
             }
             Act::Leave { participant, .. } if caller.actor == Actor::System => self.gone(participant).await,

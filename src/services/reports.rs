@@ -5,6 +5,7 @@ pub mod access;
 
 use crate::domain::access::{ExportAudit, Permit, RecordDisclosure};
 use crate::domain::audit::Event;
+use crate::domain::consent::Decision;
 use crate::domain::id::PatientId;
 use crate::domain::patient::{FieldError, PatientDetails, is_date};
 use crate::domain::recording::State;
@@ -17,13 +18,16 @@ use crate::services::error::ServiceError;
 use crate::storage::audit_index::{self, Search};
 use crate::storage::consents::{self, Tally};
 use crate::storage::database::Tx;
-use crate::storage::{custody, participants, patients, recordings, subject_keys};
+use crate::storage::subject_keys::{self, Evidence};
+use crate::storage::{custody, participants, patients, recordings};
 use serde::Serialize;
 use std::collections::HashMap;
 use std::time::Duration;
 
 /// How far back an accounting of disclosures goes: six years (45 CFR 164.528(a)).
 const SIX_YEARS: Duration = Duration::from_hours(24 * 2_192);
+/// A day begins that much earlier in the easternmost time zone than in UTC.
+const FARTHEST_EAST: Duration = Duration::from_hours(14);
 /// Entries read at a time.
 const PAGE: u32 = 500;
 
@@ -160,7 +164,8 @@ impl Services {
     ) -> Result<(), ServiceError> {
         let NewDisclosure { on, recipient, address, description, purpose } = new;
         let mut wrong = Vec::new();
-        let today = self.now().to_string();
+        // wherever the clinic is, its day may have begun
+        let today = self.now().plus(FARTHEST_EAST).to_string();
         if !is_date(&on) || on.as_str() > today.get(..10).unwrap_or_default() {
             wrong.push(FieldError { name: "on", message: "must be a day that is not in the future, such as 2026-03-12" });
         }
@@ -185,6 +190,9 @@ impl Services {
         }
         let mut tx = self.database.begin().await?;
         patients::lookup(tx.tx(), patient).await?.ok_or(ServiceError::NotFound("patient"))?;
+        if subject_keys::evidence(tx.tx(), &patient.to_string()).await? == Evidence::Destroyed {
+            return Err(ServiceError::KeyDestroyed);
+        }
         let mut entry = self.entry(Event::DisclosureRecorded, permit.caller())?.about("patient", patient);
         for (name, value) in values.into_iter().filter(|(_, value)| !value.is_empty()) {
             entry = entry.of_person(name, value);
@@ -360,11 +368,13 @@ impl Services {
             }
             made += 1;
             withdrawn += u64::from(recording.withdrawn.is_some());
-            // whoever is in it permitted it once, whatever they decided since
+            // whoever is in a part of it permitted it before the recording ended, whatever they decided since
             let given = consents::of_recording(read.tx(), recording.id).await?;
-            let permitted = |who| given.iter().any(|c| c.participant == who && c.decision == crate::domain::consent::Decision::Permit);
-            let everyone = given.iter().filter(|c| c.decision != crate::domain::consent::Decision::Deny).all(|c| permitted(c.participant));
-            without += u64::from(given.is_empty() || !everyone);
+            let ended = recording.stopped_at.unwrap_or(to);
+            let permitted = |who| given.iter().any(|c| c.participant == who && c.decision == Decision::Permit && c.decided_at <= ended);
+            let in_it = recordings::parts(read.tx(), recording.id).await?;
+            without +=
+                u64::from(!in_it.iter().all(|part| permitted(part.participant)) || !given.iter().any(|c| c.decision == Decision::Permit));
         }
         let samples = self.policy().bundle.samples();
         Ok(ConsentReport { tallies, recordings: made, without_consent: without, withdrawn, samples })
@@ -373,10 +383,9 @@ impl Services {
     /// Puts a report on the record, and waits until everything before it can be found.
     async fn report_made(&self, entry: crate::domain::audit::Entry) -> Result<(), ServiceError> {
         self.nothing_pending()?;
+        self.everything_findable().await?;
         self.record(entry).await?;
-        let size = self.checkpoint().await?.size;
-        self.sequencer.findable(&self.database, size).await;
-        Ok(())
+        self.everything_findable().await
     }
 
     /// Everything that fits, newest first, with its personal values.

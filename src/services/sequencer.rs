@@ -12,7 +12,7 @@ use crate::services::findable::{Indexer, Lookout};
 use crate::services::proofs::prove_growth;
 use crate::storage::audit::{self, Lease, Sequenced, StoredCheckpoint};
 use crate::storage::audit_index;
-use crate::storage::database::{Database, patience_left};
+use crate::storage::database::{Database, patience_left, waited};
 use crate::storage::error::StorageError;
 use std::collections::HashMap;
 use std::sync::atomic::{AtomicBool, Ordering};
@@ -152,13 +152,19 @@ impl Sequencer {
         *self.progress.borrow()
     }
 
-    /// Resolves once the first `size` entries can be found, or after a while.
-    pub async fn findable(&self, database: &Database, size: u64) {
-        let deadline = tokio::time::Instant::now() + PATIENCE;
+    /// Waits until the first `size` entries can be found; says whether they can.
+    pub async fn findable(&self, database: &Database, size: u64) -> bool {
+        let began = Instant::now();
+        let found = self.wait_findable(database, size).await;
+        waited(began);
+        found
+    }
+
+    async fn wait_findable(&self, database: &Database, size: u64) -> bool {
+        let deadline = tokio::time::Instant::now() + patience_left(PATIENCE);
         let mut progress = self.progress.clone();
         if self.leads() {
-            let _ = tokio::time::timeout_at(deadline, progress.wait_for(|p| p.findable >= size)).await;
-            return;
+            return tokio::time::timeout_at(deadline, progress.wait_for(|p| p.findable >= size)).await.is_ok_and(|seen| seen.is_ok());
         }
         let look = async {
             while audit_index::size(database.read().await?.tx()).await? < size {
@@ -166,7 +172,7 @@ impl Sequencer {
             }
             Ok::<_, StorageError>(())
         };
-        let _ = tokio::time::timeout_at(deadline, look).await;
+        tokio::time::timeout_at(deadline, look).await.is_ok_and(|looked| looked.is_ok())
     }
 
     /// Lets another process lead at once.

@@ -69,18 +69,28 @@ impl Services {
             .collect())
     }
 
-    /// Ends one of the caller's sessions, or all but this one.
+    /// Ends all of someone's sessions but the one they use; gives how many.
+    ///
+    /// # Errors
+    /// If it cannot be kept.
+    pub async fn end_other_sessions(&self, permit: &Permit<ReadOwnSignIn>, who: &SignedIn) -> Result<usize, ServiceError> {
+        self.end_sessions_of(permit, who.account, |one| one != who.session).await
+    }
+
+    /// Ends one of someone's sessions.
     ///
     /// # Errors
     /// [`ServiceError::NotFound`] for one that is not theirs or has ended.
-    pub async fn end_own_sessions(
+    pub async fn end_own_session(
         &self,
         permit: &Permit<ReadOwnSignIn>,
-        who: &SignedIn,
-        which: Option<SignInSessionId>,
-    ) -> Result<usize, ServiceError> {
-        let ended = self.end_sessions_of(permit, who.account, |one| which.map_or(one != who.session, |which| one == which)).await?;
-        if ended == 0 && which.is_some() { Err(ServiceError::NotFound("sign-in session")) } else { Ok(ended) }
+        own: AccountId,
+        session: SignInSessionId,
+    ) -> Result<(), ServiceError> {
+        match self.end_sessions_of(permit, own, |one| one == session).await? {
+            0 => Err(ServiceError::NotFound("sign-in session")),
+            _ => Ok(()),
+        }
     }
 
     pub(crate) async fn end_sessions_of(

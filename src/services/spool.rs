@@ -1,8 +1,8 @@
 //! Where protective acts wait: one file that had its full size from the beginning, so that a disk that is full still takes them.
 //!
-//! The file begins with the place where the list begins (64 bits, big-endian). A record is its length (32 bits), its nonce and ciphertext; a
-//! length of nothing ends the list. What waits is also kept in memory, so that it is in effect for everything this process decides. One
-//! process has the spool, by a lock on the file.
+//! The file begins with eight bytes that say its form and the place where the list begins (64 bits, big-endian). A record is its length (32
+//! bits), its nonce and ciphertext; a length of nothing ends the list. What waits is also kept in memory, so that it is in effect for
+//! everything this process decides. One server has the spool, by a lock on the file; others may look into it.
 
 use crate::crypto::entropy::Entropy;
 use crate::crypto::envelope::{SecretKey, open_value, seal_value};
@@ -15,13 +15,18 @@ use std::collections::VecDeque;
 use std::fs::{File, OpenOptions};
 use std::io;
 use std::os::unix::fs::{FileExt, OpenOptionsExt};
-use std::path::Path;
+use std::path::{Path, PathBuf};
+use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Mutex, MutexGuard, PoisonError};
 
 /// Size of the file.
 const SIZE: u64 = 1 << 20;
-/// Where the first record lies: behind the place where the list begins.
-const FIRST: u64 = 8;
+/// What the file begins with.
+const FORM: [u8; 8] = *b"BSSPOOL2";
+/// Where the place lies at which the list begins.
+const BEGIN: u64 = 8;
+/// Where the first record lies.
+const FIRST: u64 = 16;
 /// No record is longer.
 const LARGEST: usize = 64 * 1024;
 /// So many acts of one person wait at most.
@@ -40,8 +45,9 @@ pub(super) struct Record {
 /// What waits to be written down, on the disk and in memory.
 pub struct Spool {
     file: File,
+    path: PathBuf,
     /// Whether this process has the spool. Another one may look into it and must not write.
-    ours: bool,
+    ours: AtomicBool,
     key: SecretKey,
     state: Mutex<State>,
     /// Held while the file is written. Whoever only asks what is in effect never waits for a disk.
@@ -50,8 +56,8 @@ pub struct Spool {
 
 #[derive(Default)]
 struct State {
-    /// What is on the disk, oldest first, each with the place where its record ends.
-    waiting: VecDeque<(Record, u64)>,
+    /// What waits to be written down, oldest first, each with the place where its record ends on the disk; none where no disk took it.
+    waiting: VecDeque<(Record, Option<u64>)>,
     /// What took effect and is neither written down nor on the disk yet.
     underway: Vec<Act>,
     /// Where the next record goes.
@@ -79,30 +85,47 @@ impl Spool {
     pub fn open(folder: &Path, key: SecretKey) -> io::Result<Self> {
         std::fs::create_dir_all(folder)?;
         let path = folder.join("protective.spool");
-        let file = OpenOptions::new().read(true).write(true).create(true).truncate(false).mode(0o600).open(path)?;
-        let ours = file.try_lock().is_ok();
-        if ours && file.metadata()?.len() < SIZE {
+        let file = OpenOptions::new().read(true).write(true).create(true).truncate(false).mode(0o600).open(&path)?;
+        let mut form = [0; 8];
+        let made = file.metadata()?.len() >= SIZE && file.read_exact_at(&mut form, 0).is_ok() && form == FORM;
+        if !made && file.try_lock().is_ok() {
             // every block is there from now on, whatever becomes of the disk
             let mut whole = vec![0; usize::try_from(SIZE).unwrap_or(0)];
-            whole.splice(..8, FIRST.to_be_bytes());
+            whole.splice(..16, FORM.into_iter().chain(FIRST.to_be_bytes()));
             file.write_all_at(&whole, 0)?;
             file.sync_all()?;
             File::open(folder)?.sync_all()?;
+            file.unlock()?;
         }
-        let spool = Self { file, ours, key, state: Mutex::default(), writing: Mutex::default() };
+        let spool = Self { file, path, ours: AtomicBool::new(false), key, state: Mutex::default(), writing: Mutex::default() };
         spool.read_back()?;
         Ok(spool)
     }
 
-    /// Whether this process, and no other, writes to the spool.
-    #[must_use]
-    pub const fn is_ours(&self) -> bool {
-        self.ours
+    /// Makes this process the one that writes to the spool; says whether it is.
+    ///
+    /// # Errors
+    /// If it cannot be read any more.
+    pub fn acquire(&self) -> io::Result<bool> {
+        if self.file.try_lock().is_err() {
+            return Ok(false);
+        }
+        // another process may have written since it was read
+        self.read_back()?;
+        self.ours.store(true, Ordering::SeqCst);
+        Ok(true)
     }
 
     /// Lets another process have it.
     pub(crate) fn release(&self) {
+        self.ours.store(false, Ordering::SeqCst);
         let _ = self.file.unlock();
+    }
+
+    /// Whether this process, and no other, writes to the spool.
+    #[must_use]
+    pub fn is_ours(&self) -> bool {
+        self.ours.load(Ordering::SeqCst)
     }
 
     fn lock(&self) -> MutexGuard<'_, State> {
@@ -112,29 +135,46 @@ impl Spool {
     fn read_back(&self) -> io::Result<()> {
         let file = &self.file;
         let mut state = self.lock();
+        state.waiting.clear();
         let mut begin = [0; 8];
-        if file.read_exact_at(&mut begin, 0).is_err() {
+        if file.read_exact_at(&mut begin, BEGIN).is_err() {
             // another process is just making it
             state.end = FIRST;
             return Ok(());
         }
-        state.end = u64::from_be_bytes(begin).clamp(FIRST, SIZE);
+        state.end = u64::from_be_bytes(begin).clamp(FIRST, SIZE - 4);
         loop {
             let mut length = [0; 4];
             file.read_exact_at(&mut length, state.end)?;
-            let length = usize::try_from(u32::from_be_bytes(length)).unwrap_or(0);
+            let length = u64::from(u32::from_be_bytes(length));
             if length == 0 {
                 return Ok(());
             }
-            let mut sealed = vec![0; length.min(LARGEST)];
-            file.read_exact_at(&mut sealed, state.end + 4)?;
-            let open =
-                open_value(&self.key, &sealed, CONTEXT).map_err(|_| io::Error::other("the spool of protective acts does not open"))?;
-            let record: Record = serde_json::from_slice(&open).map_err(io::Error::other)?;
-            state.end += 4 + u64::try_from(length).unwrap_or(0);
-            let end = state.end;
-            state.waiting.push_back((record, end));
+            match self.record_at(state.end + 4, length) {
+                Ok(record) => {
+                    state.end += 4 + length;
+                    let end = state.end;
+                    state.waiting.push_back((record, Some(end)));
+                }
+                // the first one that does not open means another key; a later one was damaged, and must not keep the server from starting
+                Err(error) if state.waiting.is_empty() => return Err(error),
+                Err(error) => {
+                    let aside = self.path.with_extension("damaged");
+                    std::fs::copy(&self.path, &aside)?;
+                    tracing::error!(%error, aside = %aside.display(), "the spool is damaged; what can be read is written down, the file is kept aside");
+                    return Ok(());
+                }
+            }
         }
+    }
+
+    fn record_at(&self, place: u64, length: u64) -> io::Result<Record> {
+        let wrong = || io::Error::other("the spool of protective acts does not open");
+        let size = usize::try_from(length).ok().filter(|size| *size <= LARGEST && place + length <= SIZE).ok_or_else(wrong)?;
+        let mut sealed = vec![0; size];
+        self.file.read_exact_at(&mut sealed, place)?;
+        let open = open_value(&self.key, &sealed, CONTEXT).map_err(|_| wrong())?;
+        serde_json::from_slice(&open).map_err(io::Error::other)
     }
 
     /// An act takes effect: from now on it is so for everything this process decides.
@@ -150,7 +190,7 @@ impl Spool {
     /// Adds a record of an act that took effect, and waits until it is on the disk. What waits already is not added again.
     pub(super) fn push(&self, record: Record, entropy: &dyn Entropy) -> io::Result<()> {
         let file = &self.file;
-        if !self.ours {
+        if !self.is_ours() {
             return Err(io::Error::other("another process has the spool"));
         }
         let _writing = self.writing.lock().unwrap_or_else(PoisonError::into_inner);
@@ -178,13 +218,25 @@ impl Spool {
         file.write_all_at(&[0; 4], next)?;
         file.write_all_at(&sealed, end + 4)?;
         file.sync_data()?;
-        file.write_all_at(&length.to_be_bytes(), end)?;
-        file.sync_data()?;
+        if let Err(error) = file.write_all_at(&length.to_be_bytes(), end).and_then(|()| file.sync_data()) {
+            // what may have come half-way must not be read with the next record's bytes
+            let _ = file.write_all_at(&[0; 4], end);
+            return Err(error);
+        }
         let mut state = self.lock();
         state.end = next;
         state.settle(&record.act);
-        state.waiting.push_back((record, next));
+        state.waiting.push_back((record, Some(next)));
         Ok(())
+    }
+
+    /// Keeps a record that no disk took, for as long as this process lives: it is written down with the others.
+    pub(super) fn strand(&self, record: Record) {
+        let mut state = self.lock();
+        state.settle(&record.act);
+        if !state.waiting.iter().any(|(one, _)| one.act == record.act && one.caller.actor == record.caller.actor) {
+            state.waiting.push_back((record, None));
+        }
     }
 
     /// The oldest record that waits.
@@ -195,23 +247,25 @@ impl Spool {
     /// The oldest record is written down: it does not come again, also not after a crash. The last one leaves the file empty.
     pub(super) fn done(&self) -> io::Result<()> {
         let _writing = self.writing.lock().unwrap_or_else(PoisonError::into_inner);
-        let (begin, last) = {
+        let (end, last) = {
             let state = self.lock();
             let Some((_, end)) = state.waiting.front() else { return Ok(()) };
-            (*end, state.waiting.len() == 1)
+            (*end, !state.waiting.iter().skip(1).any(|(_, end)| end.is_some()))
         };
-        self.file.write_all_at(&begin.to_be_bytes(), 0)?;
-        self.file.sync_data()?;
-        if last {
-            // nothing is at the beginning before the list begins there again
-            self.file.write_all_at(&[0; 4], FIRST)?;
+        if let Some(begin) = end {
+            self.file.write_all_at(&begin.to_be_bytes(), BEGIN)?;
             self.file.sync_data()?;
-            self.file.write_all_at(&FIRST.to_be_bytes(), 0)?;
-            self.file.sync_data()?;
+            if last {
+                // nothing is at the beginning before the list begins there again
+                self.file.write_all_at(&[0; 4], FIRST)?;
+                self.file.sync_data()?;
+                self.file.write_all_at(&FIRST.to_be_bytes(), BEGIN)?;
+                self.file.sync_data()?;
+            }
         }
         let mut state = self.lock();
         state.waiting.pop_front();
-        if last {
+        if end.is_some() && last {
             state.end = FIRST;
         }
         Ok(())
@@ -222,7 +276,7 @@ impl Spool {
         self.lock().acts().next().is_some()
     }
 
-    /// Whether something waits on the disk.
+    /// Whether something can be written down now.
     pub(crate) fn has_records(&self) -> bool {
         !self.lock().waiting.is_empty()
     }
@@ -266,7 +320,9 @@ mod tests {
     }
 
     fn open(folder: &Path) -> io::Result<Spool> {
-        Spool::open(folder, SecretKey::from_bytes([3; 32]))
+        let spool = Spool::open(folder, SecretKey::from_bytes([3; 32]))?;
+        spool.acquire()?;
+        Ok(spool)
     }
 
     fn waiting(spool: &Spool) -> Vec<Act> {
@@ -339,6 +395,49 @@ mod tests {
         spool.lock().end = SIZE - 10;
         assert!(spool.push(record(2), &SystemEntropy).is_err());
         assert_eq!(waiting(&spool).len(), 1);
+    }
+
+    /// What no disk takes is written down all the same, by the process in which it took effect.
+    #[test]
+    fn what_no_disk_takes_waits_in_memory() {
+        let folder = tempfile::tempdir().expect("folder");
+        let spool = open(folder.path()).expect("spool");
+        spool.push(record(1), &SystemEntropy).expect("spooled");
+        spool.begin(&record(2).act);
+        spool.strand(record(2));
+        spool.push(record(3), &SystemEntropy).expect("spooled");
+        assert_eq!(waiting(&spool), signed_out(1..=3));
+        for n in 1..=3 {
+            assert_eq!(spool.oldest().expect("one").act, record(n).act);
+            spool.done().expect("noted");
+        }
+        assert!(!spool.is_pending());
+        drop(spool);
+        assert!(!open(folder.path()).expect("spool").is_pending());
+    }
+
+    /// A record that was damaged on the disk does not keep the server from starting, nor the ones before it from being written down.
+    #[test]
+    fn a_damaged_record_is_kept_aside() {
+        let folder = tempfile::tempdir().expect("folder");
+        let spool = open(folder.path()).expect("spool");
+        spool.push(record(1), &SystemEntropy).expect("spooled");
+        let damaged = spool.lock().end + 20;
+        spool.push(record(2), &SystemEntropy).expect("spooled");
+        spool.file.write_all_at(&[0xff; 8], damaged).expect("written");
+        drop(spool);
+        assert_eq!(waiting(&open(folder.path()).expect("spool")), signed_out([1]));
+        assert!(folder.path().join("protective.damaged").exists());
+    }
+
+    /// A file of an older form holds nothing that this program could read.
+    #[test]
+    fn a_file_of_another_form_is_made_anew() {
+        let folder = tempfile::tempdir().expect("folder");
+        std::fs::write(folder.path().join("protective.spool"), vec![9; 1 << 20]).expect("written");
+        let spool = open(folder.path()).expect("spool");
+        assert!(!spool.is_pending());
+        spool.push(record(1), &SystemEntropy).expect("spooled");
     }
 
     #[test]

@@ -33,7 +33,7 @@ const LAST_OF_SUBJECT: &str = "SELECT COALESCE(MAX(at), 0) AS number FROM (
     SELECT MAX(at) AS at FROM audit_entries WHERE subject_id = $1
     UNION ALL
     SELECT MAX(i.at) AS at FROM audit_names n JOIN audit_mentions m ON m.name = n.id JOIN audit_index i ON i.leaf_index = m.leaf_index
-    WHERE n.kind = $2 AND n.name = $3) AS last";
+    WHERE n.kind = $2 AND n.name = $3 AND i.area NOT IN (SELECT id FROM audit_names WHERE kind = 'area' AND name = 'audit')) AS last";
 const WIPE: &str = "UPDATE audit_entries SET disclosures = NULL, network_term = NULL
     WHERE subject_id = $1 AND (disclosures IS NOT NULL OR network_term IS NOT NULL)";
 const NOTE_REQUEST: &str = "INSERT INTO audit_requests (key_hash, body_hash, entry_id, at) VALUES ($1, $2, $3, $4) ON CONFLICT DO NOTHING";

@@ -12,20 +12,21 @@ const HOUR_MICROS: i64 = 3_600_000_000;
 
 const AGENT: &str = "SELECT id FROM audit_names WHERE kind = 'agent' AND name = $1";
 const BY_HOUR: &str = "SELECT hour, outcome, CAST(SUM(entries) AS BIGINT) AS entries FROM audit_activity
-    WHERE hour >= $1 AND hour < $2 AND ($3 = 0 OR agent = $3) GROUP BY hour, outcome ORDER BY hour";
+    WHERE hour >= $1 AND hour < $2 AND outcome < 9 AND ($3 = 0 OR agent = $3) GROUP BY hour, outcome ORDER BY hour";
 const BY_PERSON: &str = "SELECT n.name AS name, CAST(SUM(a.entries) AS BIGINT) AS entries,
     CAST(SUM(CASE WHEN a.outcome = 2 THEN a.entries ELSE 0 END) AS BIGINT) AS denied
     FROM audit_activity a JOIN audit_names n ON n.id = a.agent JOIN accounts c ON c.id = n.name
-    WHERE a.hour >= $1 AND a.hour < $2 GROUP BY n.name ORDER BY entries DESC, n.name LIMIT $3";
-const MARKED: &str = "SELECT i.at / 3600000000 AS hour, n.name AS mark, COALESCE(p.name, '') AS agent, COUNT(*) AS entries
-    FROM audit_names n JOIN audit_mentions m ON m.name = n.id JOIN audit_index i ON i.leaf_index = m.leaf_index
-    LEFT JOIN audit_names p ON p.id = i.agent
-    WHERE n.kind = 'unusual' AND n.name <> 'any' AND i.at >= $1 AND i.at < $2 AND ($3 = 0 OR i.agent = $3) GROUP BY 1, 2, 3 ORDER BY 1";
-const MARKS: &str = "SELECT m.leaf_index AS leaf_index, n.name AS mark FROM audit_names n JOIN audit_mentions m ON m.name = n.id
-    WHERE n.kind = 'unusual' AND n.name <> 'any' AND m.leaf_index >= $1 AND m.leaf_index <= $2";
+    WHERE a.hour >= $1 AND a.hour < $2 AND a.outcome < 9 GROUP BY n.name ORDER BY entries DESC, n.name LIMIT $3";
+// what stands out is counted under its mark in place of an area
+const MARKED: &str = "SELECT a.hour AS hour, n.name AS mark, COALESCE(p.name, '') AS agent, a.entries AS entries
+    FROM audit_activity a JOIN audit_names n ON n.id = a.area LEFT JOIN audit_names p ON p.id = a.agent
+    WHERE a.hour >= $1 AND a.hour < $2 AND a.outcome = 9 AND ($3 = 0 OR a.agent = $3) ORDER BY a.hour";
 
 /// Every statement that both engines read, for the test that prepares them.
-pub const STATEMENTS: &[&str] = &[AGENT, BY_HOUR, BY_PERSON, MARKED, MARKS];
+pub const STATEMENTS: &[&str] = &[AGENT, BY_HOUR, BY_PERSON, MARKED];
+
+/// Stands for an outcome where marks are counted.
+pub(super) const MARK: i64 = 9;
 
 /// Takes `[[hour, agent, area, outcome, entries], …]`.
 const COUNT: Bulk = Bulk {
@@ -38,8 +39,17 @@ const COUNT: Bulk = Bulk {
         ON CONFLICT (hour, agent, area, outcome) DO UPDATE SET entries = audit_activity.entries + excluded.entries",
 };
 
+/// Takes `[leaf index, …]`.
+const MARKS: Bulk = Bulk {
+    sqlite: "SELECT m.leaf_index AS leaf_index, n.name AS mark FROM json_each($1) AS j CROSS JOIN audit_names n CROSS JOIN audit_mentions m
+        WHERE n.kind = 'unusual' AND n.name <> 'any' AND m.name = n.id AND m.leaf_index = j.value",
+    postgres: "SELECT m.leaf_index AS leaf_index, n.name AS mark FROM jsonb_array_elements_text($1::jsonb) AS j
+        CROSS JOIN audit_names n JOIN audit_mentions m ON m.name = n.id AND m.leaf_index = j::bigint
+        WHERE n.kind = 'unusual' AND n.name <> 'any'",
+};
+
 /// The statements with a text for each engine.
-pub const BULK: &[Bulk] = &[COUNT];
+pub const BULK: &[Bulk] = &[COUNT, MARKS];
 
 #[derive(sqlx::FromRow)]
 struct HourRow {
@@ -122,10 +132,13 @@ fn began(hour: i64) -> Timestamp {
 }
 
 /// Counts entries that were made findable; `narrow` gives the numbers of agent, area and outcome of each.
-pub(super) async fn count(tx: &mut Tx, entries: &[Facts], narrow: impl Fn(&Facts) -> (i64, i64, i64)) -> Result<(), StorageError> {
+/// For a mark, its number stands for the area and [`MARK`] for the outcome.
+pub(super) async fn count(tx: &mut Tx, entries: &[Facts], narrow: impl Fn(&Facts) -> Vec<(i64, i64, i64)>) -> Result<(), StorageError> {
     let mut counts: BTreeMap<(i64, (i64, i64, i64)), i64> = BTreeMap::new();
     for entry in entries {
-        *counts.entry((hour(entry.at), narrow(entry))).or_default() += 1;
+        for one in narrow(entry) {
+            *counts.entry((hour(entry.at), one)).or_default() += 1;
+        }
     }
     let rows: Vec<Value> = counts.into_iter().map(|((hour, (agent, area, outcome)), n)| json!([hour, agent, area, outcome, n])).collect();
     let text = COUNT.of(tx);
@@ -192,19 +205,22 @@ pub async fn by_person(tx: &mut Tx, stretch: Stretch<'_>, most: i64) -> Result<V
 pub async fn marked(tx: &mut Tx, stretch: Stretch<'_>) -> Result<Vec<Marked>, StorageError> {
     let agent = stretch.agent(tx).await?;
     let (from, to) = stretch.hours();
-    let rows = fetch_all!(tx, MarkedRow, MARKED, from * HOUR_MICROS, to * HOUR_MICROS, agent)?;
+    let rows = fetch_all!(tx, MarkedRow, MARKED, from, to, agent)?;
     let read = |row: MarkedRow| Marked { at: began(row.hour), mark: row.mark, agent: row.agent, entries: number(row.entries) };
     Ok(rows.into_iter().map(read).collect())
 }
 
-/// The marks of the entries between two places, both included.
+/// The marks of the entries at these places.
 ///
 /// # Errors
 /// See [`StorageError`].
-pub async fn marks(tx: &mut Tx, first: u64, last: u64) -> Result<BTreeMap<u64, Vec<String>>, StorageError> {
-    let signed = crate::storage::audit::signed;
+pub async fn marks(tx: &mut Tx, places: &[u64]) -> Result<BTreeMap<u64, Vec<String>>, StorageError> {
     let mut marks: BTreeMap<u64, Vec<String>> = BTreeMap::new();
-    for row in fetch_all!(tx, MarkRow, MARKS, signed(first), signed(last))? {
+    if places.is_empty() {
+        return Ok(marks);
+    }
+    let text = MARKS.of(tx);
+    for row in fetch_all!(tx, MarkRow, text, json!(places).to_string())? {
         marks.entry(number(row.leaf_index)).or_default().push(row.mark);
     }
     for all in marks.values_mut() {

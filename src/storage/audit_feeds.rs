@@ -8,7 +8,8 @@ use crate::storage::row::time;
 
 const POSITION: &str = "SELECT position, updated_at FROM audit_feeds WHERE name = $1";
 const MOVE: &str = "INSERT INTO audit_feeds (name, position, updated_at) VALUES ($1, $2, $3)
-    ON CONFLICT (name) DO UPDATE SET position = excluded.position, updated_at = excluded.updated_at";
+    ON CONFLICT (name) DO UPDATE SET position = excluded.position, updated_at = excluded.updated_at
+    WHERE audit_feeds.position <= excluded.position";
 const COSIGNED: &str = "INSERT INTO audit_cosignatures (size, witness, note) VALUES ($1, $2, $3) ON CONFLICT DO NOTHING";
 const COSIGNATURES: &str = "SELECT size, note FROM audit_cosignatures ORDER BY size, witness";
 

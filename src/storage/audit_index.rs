@@ -18,22 +18,29 @@ const CLEAR: [&str; 4] = ["DELETE FROM audit_mentions", "DELETE FROM audit_index
 const NAME: &str = "SELECT id, uses FROM audit_names WHERE kind = $1 AND name = $2";
 const FORGET_NETWORKS: &str =
     "UPDATE audit_index SET network = 0 WHERE leaf_index IN (SELECT leaf_index FROM audit_entries WHERE subject_id = $1)";
-const FORGET_MENTIONS: &str = "DELETE FROM audit_mentions WHERE name IN (SELECT id FROM audit_names WHERE kind = 'network')
-    AND leaf_index IN (SELECT leaf_index FROM audit_entries WHERE subject_id = $1)";
+const FORGET_MENTIONS: &str = "DELETE FROM audit_mentions WHERE (name, leaf_index) IN (
+    SELECT n.id, e.leaf_index FROM audit_entries e JOIN audit_names n ON n.kind = 'network' AND n.name = e.network_term WHERE e.subject_id = $1)";
 const FORGET_NAMES: &str = "DELETE FROM audit_names WHERE kind = 'network'
     AND NOT EXISTS (SELECT 1 FROM audit_mentions m WHERE m.name = audit_names.id)";
 
 /// Rows that fit: everything but the name that leads to them.
 macro_rules! narrowed {
     ($from:literal) => {
-        // the plus keeps planners from going through the times where another way is shorter
-        narrowed!($from, "+i.at")
+        narrowed!($from, "i.leaf_index")
     };
-    ($from:literal, $at:literal) => {
+    ($from:literal, $place:literal) => {
+        // the plus keeps planners from going through the times where another way is shorter
+        narrowed!($from, $place, "+i.at")
+    };
+    ($from:literal, $place:literal, $at:literal) => {
         concat!(
-            "SELECT e.id, e.body, e.leaf_index, e.subject_id, e.disclosures, e.network_term FROM (SELECT i.leaf_index FROM ",
+            "SELECT e.id, e.body, e.leaf_index, e.subject_id, e.disclosures, e.network_term FROM (SELECT ",
+            $place,
+            " AS leaf_index FROM ",
             $from,
-            " AND i.leaf_index < $2 AND ",
+            " AND ",
+            $place,
+            " < $2 AND ",
             $at,
             " >= $3 AND ",
             $at,
@@ -44,14 +51,17 @@ macro_rules! narrowed {
             AND ($12 = 0 OR EXISTS (SELECT 1 FROM audit_mentions x WHERE x.name = $12 AND x.leaf_index = i.leaf_index))
             AND ($13 = 0 OR EXISTS (SELECT 1 FROM audit_mentions x WHERE x.name = $13 AND x.leaf_index = i.leaf_index))
             AND ($14 = 0 OR EXISTS (SELECT 1 FROM audit_mentions x WHERE x.name = $14 AND x.leaf_index = i.leaf_index))
-            ORDER BY i.leaf_index DESC LIMIT $15) AS f
+            ORDER BY ",
+            $place,
+            " DESC LIMIT $15) AS f
             JOIN audit_entries e ON e.leaf_index = f.leaf_index ORDER BY e.leaf_index DESC"
         )
     };
 }
 const SCAN: &str = narrowed!("audit_index i WHERE $1 = 0");
-const BY_TIME: &str = narrowed!("audit_index i WHERE $1 = 0", "i.at");
-const BY_NAME: &str = narrowed!("audit_mentions m JOIN audit_index i ON i.leaf_index = m.leaf_index WHERE m.name = $1");
+const BY_TIME: &str = narrowed!("audit_index i WHERE $1 = 0", "i.leaf_index", "i.at");
+// in the order of the mentions, so that the newest are found without looking at the others
+const BY_NAME: &str = narrowed!("audit_mentions m JOIN audit_index i ON i.leaf_index = m.leaf_index WHERE m.name = $1", "m.leaf_index");
 const BY_REQUEST: &str = narrowed!("audit_index i WHERE i.request <> 0 AND i.request = $1");
 const BY_TEXT: &str = narrowed!(
     "(SELECT DISTINCT leaf_index FROM audit_mentions WHERE name IN (SELECT id FROM audit_names WHERE name LIKE $1 ESCAPE '!' AND kind <> 'network')) m
@@ -229,7 +239,10 @@ pub async fn append(mut tx: SequencingTx, entries: &[Facts]) -> Result<(), Stora
     let text = PUT_MENTIONS.of(tx.tx());
     execute!(tx.tx(), text, Value::from(mentions).to_string())?;
     audit_activity::count(tx.tx(), entries, |entry| {
-        (number("agent", &entry.agent), number("area", area(&entry.event)), outcome_number(&entry.outcome))
+        let agent = number("agent", &entry.agent);
+        let marks = entry.entities.iter().filter(|(kind, name)| kind == "unusual" && name != "any");
+        let marks = marks.map(|(kind, name)| (agent, number(kind, name), audit_activity::MARK));
+        [(agent, number("area", area(&entry.event)), outcome_number(&entry.outcome))].into_iter().chain(marks).collect()
     })
     .await?;
     tx.commit().await

@@ -206,6 +206,16 @@ impl Database {
         Ok(WriteTx { tx: Tx { engine, patience: PATIENCE }, database: self.clone() })
     }
 
+    /// Begins one that may write and may take its time. On SQLite nobody else writes meanwhile.
+    ///
+    /// # Errors
+    /// When none can be had within a second.
+    pub async fn begin_much(&self) -> Result<WriteTx, StorageError> {
+        let mut tx = self.begin().await?;
+        tx.tx.patience = LONG_PATIENCE;
+        Ok(tx)
+    }
+
     /// Begins the sequencer's transaction.
     ///
     /// # Errors

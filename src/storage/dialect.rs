@@ -6,7 +6,7 @@ use crate::storage::group::Writer;
 use sqlx::migrate::Migrator;
 use sqlx::postgres::{PgConnectOptions, PgPoolOptions};
 use sqlx::sqlite::{SqliteConnectOptions, SqliteJournalMode, SqlitePoolOptions, SqliteSynchronous};
-use sqlx::{PgPool, SqlitePool};
+use sqlx::{Connection, PgPool, SqlitePool};
 use std::fs::File;
 use std::path::{Path, PathBuf};
 use std::str::FromStr;
@@ -14,6 +14,8 @@ use std::time::Duration;
 
 /// A request must know within a second whether the log can take its entry.
 const ACQUIRE: Duration = Duration::from_millis(900);
+/// A connection that was not used for so long is asked whether it is still there.
+const QUIET: Duration = Duration::from_secs(1);
 
 static SQLITE: Migrator = sqlx::migrate!("migrations/sqlite");
 static POSTGRES: Migrator = sqlx::migrate!("migrations/postgres");
@@ -102,7 +104,8 @@ pub(super) async fn open_sqlite(address: &str) -> Result<(Writer, SqlitePool, Sq
     let read = SqlitePoolOptions::new()
         .max_connections(4)
         .acquire_timeout(ACQUIRE)
-        .connect_with(options.read_only(true).create_if_missing(false))
+        // a search in a large log comes back to the same pages
+        .connect_with(options.read_only(true).create_if_missing(false).pragma("cache_size", "-32768"))
         .await?;
     Ok((write, read, file))
 }
@@ -110,7 +113,21 @@ pub(super) async fn open_sqlite(address: &str) -> Result<(Writer, SqlitePool, Sq
 /// PostgreSQL.
 pub(super) async fn open_postgres(address: &str) -> Result<PgPool, StorageError> {
     let options = PgConnectOptions::from_str(address)?.application_name("bedside");
-    let pool = PgPoolOptions::new().max_connections(16).acquire_timeout(ACQUIRE).connect_with(options).await?;
+    let pool = PgPoolOptions::new()
+        .max_connections(20)
+        .acquire_timeout(ACQUIRE)
+        // a connection that was just used is not asked whether it is still there
+        .test_before_acquire(false)
+        .before_acquire(|connection, used| {
+            Box::pin(async move {
+                if used.idle_for > QUIET {
+                    connection.ping().await?;
+                }
+                Ok(true)
+            })
+        })
+        .connect_with(options)
+        .await?;
     POSTGRES.run(&pool).await.map_err(StorageError::Migration)?;
     Ok(pool)
 }

@@ -131,6 +131,17 @@ async fn story(server: &TestServer, outcome: &str, fails: impl FnOnce(), is_back
     // the others are known to the server from what they did last
     ana.get("/me").await.expect(200);
     auditor.get("/me").await.expect(200);
+    let second = Browser::signed_in(server, "ana").await;
+    second.get("/me").await.expect(200);
+    let sessions = second.get("/me/sign-in-sessions").await.expect(200).body;
+    let current = sessions["sessions"].as_array().expect("sessions").iter().find(|s| s["current"] == true).expect("its own")["id"].clone();
+    let elsewhere = current.as_str().expect("id").to_owned();
+    let administrator = Browser::signed_in(server, "adm").await;
+    let users = administrator.get("/users").await.expect(200).body;
+    let ben = users["users"].as_array().expect("users").iter().find(|u| u["username"] == "ben").expect("ben")["id"].clone();
+    let ben = ben.as_str().expect("id").to_owned();
+    let colleague = Browser::signed_in(server, "ben").await;
+    colleague.get("/me").await.expect(200);
     fails();
 
     refuses_with("a read", outcome, ana.get(&call.visit.path(""))).await;
@@ -143,6 +154,8 @@ async fn story(server: &TestServer, outcome: &str, fails: impl FnOnce(), is_back
     refuses("a new recording", ana.post(&call.visit.path("/recordings"), json!({}))).await;
     takes_effect("leaving", call.patient.post(&call.visit.path("/leave"), json!({}))).await;
     call.ana.snapshot("they are gone", |s| s["participants"].as_array().map(Vec::len) == Some(1)).await;
+    takes_effect("ending another session of one's own", ana.post(&format!("/me/sign-in-sessions/{elsewhere}/end"), json!({}))).await;
+    takes_effect("suspending someone", administrator.post(&format!("/users/{ben}/suspend"), json!({}))).await;
     takes_effect("signing out", ana.post("/sign-out", json!({}))).await;
     assert!(ana.cookies().is_empty(), "the cookie is gone");
 
@@ -155,8 +168,16 @@ async fn story(server: &TestServer, outcome: &str, fails: impl FnOnce(), is_back
         }
     };
     tokio::time::timeout(Duration::from_secs(20), written).await.expect("what took effect is written down");
-    let out = found(&auditor, json!({"event": "sign_in.ended"})).await;
-    assert!(out.iter().any(|e| e["detail"]["took_effect_at"].is_string()), "{out:?}");
+    for event in ["sign_in.session_ended", "account.suspended", "sign_in.ended"] {
+        let late = async {
+            while !found(&auditor, json!({"event": event})).await.iter().any(|e| e["detail"]["took_effect_at"].is_string()) {
+                tokio::time::sleep(Duration::from_millis(50)).await;
+            }
+        };
+        tokio::time::timeout(Duration::from_secs(10), late).await.unwrap_or_else(|_| panic!("{event} is written down"));
+    }
+    second.get("/me").await.refused(401, "SIGN_IN_EXPIRED");
+    colleague.get("/me").await.refused(401, "SIGN_IN_EXPIRED");
     let verified = auditor.post("/audit/verify", json!({})).await.expect(200).body;
     assert_eq!(verified["ok"], true, "{verified}");
     // and recordings may begin again

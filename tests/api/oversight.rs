@@ -59,12 +59,18 @@ on_both_engines! {
         }
         assert_eq!(events(&marked(&auditor, "repeated_denials").await), ["access.denied"; 2], "from the fifth on");
 
+        let mut consultations = Vec::new();
         for number in 1..=20 {
-            patient(&ana, number, "Otto Berg").await;
+            let id = patient(&ana, number, "Otto Berg").await;
+            consultations.push(ana.post("/consultations", json!({"patient_id": id, "starts_at": null})).await.expect(201).str("id"));
         }
-        assert_eq!(marked(&auditor, "mass_reads").await.len(), 0, "whoever enters patients reads none");
         ana.post("/patients/search", json!({"text": "berg"})).await.expect(200);
-        assert_eq!(events(&marked(&auditor, "mass_reads").await), ["patients.searched"]);
+        assert_eq!(marked(&auditor, "mass_reads").await.len(), 0, "whoever enters and finds patients reads no record");
+        for id in &consultations {
+            ana.get(&format!("/consultations/{id}")).await.expect(200);
+        }
+        let many = marked(&auditor, "mass_reads").await;
+        assert!(!many.is_empty() && many.iter().all(|e| e["event"] == "consultation.read" && e["agent"]["name"] == "Dr. Ana Ruiz"));
 
         let ben = Browser::signed_in(server, "ben").await;
         let taken = json!({"reason": "patient_in_danger", "words": "The patient collapsed in the lobby", "confirmed": true});
@@ -89,7 +95,8 @@ on_both_engines! {
         assert!(of("Dr. Ana Ruiz")["entries"].as_u64() > Some(20) && of("Tom Lindqvist")["denied"] == 6);
         let marks = activity["unusual"].as_array().expect("unusual");
         let count = |mark: &str| marks.iter().filter(|m| m["mark"] == mark).map(|m| m["entries"].as_u64().expect("a number")).sum::<u64>();
-        assert_eq!((count("own_name"), count("repeated_denials"), count("mass_reads"), count("off_hours")), (1, 2, 1, 1), "{marks:?}");
+        assert_eq!((count("own_name"), count("repeated_denials"), count("off_hours")), (1, 2, 1), "{marks:?}");
+        assert!((1..=2).contains(&count("mass_reads")), "{marks:?}");
         // of one person alone
         let id = of("Tom Lindqvist")["id"].clone();
         let of_sam = auditor.post("/audit/activity", json!({"from": from, "to": to, "person": id})).await.expect(200).body;

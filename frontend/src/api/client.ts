@@ -261,7 +261,7 @@ export const api = {
   auditActivity: (from: string, to: string, signal?: AbortSignal) => post<T.AuditActivity>("/audit/activity", { from, to }, signal),
   patientsForAudit: (text: string) =>
     post<{ patients: T.PatientSeen[] }>("/audit/patients", { text }).then((answer) => answer.patients),
-  auditPlaces: (signal?: AbortSignal) => get<{ places: T.AuditPlace[] }>("/audit/places", signal).then((answer) => answer.places),
+  auditPlaces: (signal?: AbortSignal) => get<{ places: T.AuditPlace[]; size: number }>("/audit/places", signal),
   recordDisclosure: (disclosure: T.NewDisclosure) => nothing("POST", "/audit/disclosures", disclosure),
   accounting: (patient: string) => post<T.Accounting>("/audit/reports/disclosures", { patient }),
   accountingFile: (patient: string) => send("POST", "/audit/reports/disclosures", { patient, form: "csv" }).then((response) => response.blob()),

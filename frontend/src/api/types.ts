@@ -525,6 +525,8 @@ export interface AuditSearch {
 }
 
 export interface AuditPage {
+  /** Whether every entry of the log could be found. */
+  complete: boolean;
   entries: AuditEntry[];
   next_before: number | null;
   size: number;

@@ -20,6 +20,17 @@ export function publicKey(verifierKey: string): Hash {
   return bytes.slice(1);
 }
 
+/** The fingerprint that a clinic publishes: SHA-256 of the public key, in groups of four. Throws for a key whose id is not its own. */
+export async function fingerprint(verifierKey: string): Promise<string> {
+  const key = publicKey(verifierKey);
+  const [name, id] = verifierKey.split("+");
+  const hex = async (bytes: Hash): Promise<string> =>
+    Array.from(new Uint8Array(await crypto.subtle.digest("SHA-256", bytes)), (byte) => byte.toString(16).padStart(2, "0")).join("");
+  const named = new Uint8Array([...new TextEncoder().encode(`${name}\n`), 1, ...key]);
+  if ((await hex(named)).slice(0, 8) !== id) throw new Error("the key's id is not its own");
+  return ((await hex(key)).match(/.{4}/g) ?? []).join(" ");
+}
+
 /** What a note says; throws for one that is no checkpoint of the key's log. */
 export function readCheckpoint(note: string, verifierKey: string): Checkpoint {
   const [origin, size, root] = (note.split("\n\n")[0] ?? "").split("\n");

@@ -1,7 +1,8 @@
 // A patient's own report: a file that checks itself in a browser, without a server. What it shows of an entry is read from the entry's own
 // bytes after they were proved; nothing is shown that was not, but for names of staff, which say so.
-import { checkSignature } from "../log/checkpoint";
-import { checkProved, type Proved } from "../log/proved";
+import { checkSignature, fingerprint } from "../log/checkpoint";
+import { checkProved, isIncluded, type Proved } from "../log/proved";
+import { unhex } from "../log/tree";
 import { eventSentence, word, type ReportLanguage, type Word } from "./words";
 
 interface Content {
@@ -12,9 +13,16 @@ interface Content {
   patient: { id: string; name: string | null; identifier: string | null; birth_date: string | null };
   checkpoint: string;
   verifier_key: string;
-  fingerprint: string;
   names: Record<string, string>;
-  entries: Proved[];
+  entries: (Proved | Withheld)[];
+}
+
+/** An entry that names others too: its hash is proved, and what it says is the clinic's word. */
+interface Withheld {
+  readonly index: number;
+  readonly leaf_hash: string;
+  readonly inclusion_proof: readonly string[];
+  readonly summary: Entry;
 }
 
 interface Entry {
@@ -39,6 +47,27 @@ function who(content: Content, { agent }: Entry): string {
   if (agent.kind === "account") return say("staff", { role });
   if (agent.kind === "participant") return say("you", { role });
   return say(agent.kind === "system" ? "system" : "anonymous");
+}
+
+interface Shown {
+  readonly entry: Entry;
+  readonly notes: readonly string[];
+}
+
+/** What may be shown of an entry; null if it is not proved. */
+async function prove(content: Content, one: Proved | Withheld): Promise<Shown | null> {
+  try {
+    if ("leaf_hash" in one) {
+      const included = await isIncluded(unhex(one.leaf_hash), one, content.checkpoint, content.verifier_key);
+      return included ? { entry: one.summary, notes: [word(content.language, "word")] } : null;
+    }
+    const { included, altered, values } = await checkProved(one, content.checkpoint, content.verifier_key);
+    const about = one.body.includes(`{"id":"${content.patient.id}","kind":"patient"}`);
+    if (!included || altered || !about) return null;
+    return { entry: JSON.parse(one.body) as Entry, notes: values.map(([name, value]) => `${name.replace(/_/g, " ")}: ${value}`) };
+  } catch {
+    return null;
+  }
 }
 
 async function show(content: Content, root: HTMLElement): Promise<void> {
@@ -68,7 +97,7 @@ async function show(content: Content, root: HTMLElement): Promise<void> {
     element("h2", say("shows")),
     element("p", say("shows_text")),
     element("h3", say("fingerprint")),
-    element("pre", content.fingerprint),
+    element("pre", await fingerprint(content.verifier_key)),
     element("h3", say("checkpoint")),
     element("pre", content.checkpoint),
     element("p", `${content.server} · ${say("offline")}`, "soft"),
@@ -76,20 +105,18 @@ async function show(content: Content, root: HTMLElement): Promise<void> {
   let good = content.entries.length > 0;
   let last = -1;
   for (const one of content.entries) {
-    const checked = await checkProved(one, content.checkpoint, content.verifier_key);
-    // each is about this patient, and none is there twice
-    const about = one.body.includes(`{"id":"${patient.id}","kind":"patient"}`);
-    const proved = checked.included && !checked.altered && about && one.index > last;
+    // none is there twice
+    const shown = one.index > last ? await prove(content, one) : null;
     last = one.index;
+    const proved = shown !== null;
     good &&= proved;
     const row = body.insertRow();
     if (!proved) row.className = "bad";
-    if (proved) {
-      const entry = JSON.parse(one.body) as Entry;
-      row.append(element("td", entry.at.slice(0, 19).replace("T", " ")));
-      const what = element("td", eventSentence(content.language, entry.event, who(content, entry)));
-      for (const [name, value] of checked.values) what.append(element("div", `${name.replace(/_/g, " ")}: ${value}`, "soft"));
-      row.append(what, element("td", say(entry.outcome)));
+    if (shown) {
+      row.append(element("td", shown.entry.at.slice(0, 19).replace("T", " ")));
+      const what = element("td", eventSentence(content.language, shown.entry.event, who(content, shown.entry)));
+      for (const note of shown.notes) what.append(element("div", note, "soft"));
+      row.append(what, element("td", say(shown.entry.outcome)));
     } else {
       row.append(element("td"), element("td"), element("td"));
     }

@@ -3,10 +3,10 @@
 //! What it shows is read from the entries themselves after each was proved; what is not part of the proof (names of staff) says so. The checking
 //! is done by the same code as in the pages, built into a script of its own.
 
-use crate::crypto::digest::sha256;
-use crate::crypto::signing::fingerprint;
+use crate::crypto::digest::{hex, sha256};
+use crate::crypto::tree::leaf_hash;
 use crate::domain::access::{ExportAudit, Permit};
-use crate::domain::audit::{Event, NETWORK};
+use crate::domain::audit::{Entry, Event, NETWORK};
 use crate::domain::id::PatientId;
 use crate::services::Services;
 use crate::services::entries::personal_values;
@@ -64,7 +64,10 @@ impl Services {
         let (mut entries, mut names) = (Vec::with_capacity(stored.len()), Map::new());
         for (stored, disclosures) in stored.iter().zip(disclosures).rev() {
             let index = stored.index.unwrap_or(0);
-            let entry = serde_json::from_str(&stored.body).map_err(|_| ServiceError::Integrity)?;
+            let entry: Entry = serde_json::from_str(&stored.body).map_err(|_| ServiceError::Integrity)?;
+            let proof = prove_inclusion(read.tx(), checkpoint.size, index).await?;
+            let proof: Vec<String> = proof.iter().map(|hash| hex(hash)).collect();
+            let names_others = entry.entities.iter().any(|e| e.kind == "patient" && e.id != patient.to_string());
             // where staff were is theirs, and not the patient's to be told
             let own: Vec<String> = personal_values(&entry, &disclosures)?
                 .into_iter()
@@ -75,8 +78,14 @@ impl Services {
             if let Some(account) = entry.agent.id.as_ref().and_then(|id| all.iter().find(|a| a.id.to_string() == *id)) {
                 names.insert(account.id.to_string(), Value::from(account.display_name.clone()));
             }
-            let proof = prove_inclusion(read.tx(), checkpoint.size, index).await?;
-            let proof: Vec<String> = proof.iter().map(|hash| crate::crypto::digest::hex(hash)).collect();
+            if names_others || entry.agent.network.is_some() {
+                // its bytes are not this patient's to be told: that it is in the log is proved, what it says is the clinic's word
+                let summary = json!({"at": entry.at, "event": entry.event, "outcome": entry.outcome,
+                    "agent": {"kind": entry.agent.kind, "id": entry.agent.id, "role": entry.agent.role}});
+                let leaf = hex(&leaf_hash(stored.body.as_bytes()));
+                entries.push(json!({"index": index, "leaf_hash": leaf, "summary": summary, "inclusion_proof": proof}));
+                continue;
+            }
             entries.push(json!({"index": index, "body": stored.body, "inclusion_proof": proof, "disclosures": own}));
         }
         let language = LANGUAGES.into_iter().find(|known| *known == language).unwrap_or("en");
@@ -91,7 +100,6 @@ impl Services {
                             "birth_date": known.as_ref().map(|p| &p.birth_date)},
                 "checkpoint": checkpoint.note,
                 "verifier_key": self.verifier_key(),
-                "fingerprint": fingerprint(self.verifier_key()),
                 "names": names,
                 "entries": entries,
             }),

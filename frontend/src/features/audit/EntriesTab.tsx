@@ -5,7 +5,7 @@ import { api } from "../../api/client";
 import { t } from "../../messages";
 import { download } from "../../state/download";
 import { useAction } from "../../state/resource";
-import { announce, Button, Card, Checkbox, EmptyState, ProblemNotice, Segmented, Skeleton, toast } from "../../ui";
+import { announce, Button, Card, Checkbox, EmptyState, Notice, ProblemNotice, Segmented, Skeleton, toast } from "../../ui";
 import { wanted } from "./desk";
 import { Entries } from "./Entries";
 import { EMPTY_SEARCH, toSearch, type SearchForm } from "./search-form";
@@ -78,6 +78,7 @@ function Results({ search, form, onSearch }: { search: Search; form: SearchForm;
         />
         <TakeAway form={form} />
       </div>
+      {found && !found.complete && <Notice kind="warning">{t("audit.incomplete")}</Notice>}
       {problem && <ProblemNotice problem={problem} {...(found ? {} : { onRetry: search.more })} />}
       {!found && !problem && <Skeleton lines={6} />}
       {found &&

@@ -11,7 +11,7 @@ export function Places(): JSX.Element {
   return (
     <Card title={t("audit.places")} intro={t("audit.places.intro")}>
       <Loaded of={places} lines={2}>
-        {(all) =>
+        {({ places: all, size }) =>
           all.length === 0 ? (
             <p class="soft">{t("audit.places.none")}</p>
           ) : (
@@ -24,6 +24,9 @@ export function Places(): JSX.Element {
                       {place.to} · {t(place.keeps_checkpoints ? "audit.places.checkpoint" : "audit.places.entries", { count: place.position })}
                       {place.updated_at && `, ${formatMomentInline(place.updated_at)}`}
                     </span>
+                    {!place.keeps_checkpoints && place.position < size && (
+                      <span class="small">{t("audit.places.behind", { count: size - place.position })}</span>
+                    )}
                     {place.error && place.failing_since && (
                       <span class="small">{t("audit.places.failing", { since: formatMomentInline(place.failing_since), error: place.error })}</span>
                     )}

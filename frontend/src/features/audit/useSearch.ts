@@ -9,6 +9,7 @@ interface Found {
   entries: AuditEntry[];
   nextBefore: number | null;
   size: number;
+  complete: boolean;
 }
 
 export interface Search {
@@ -45,6 +46,7 @@ export function useSearch(first: SearchForm): Search {
           entries: before === null ? page.entries : [...(old?.entries ?? []), ...page.entries],
           nextBefore: page.next_before,
           size: page.size,
+          complete: page.complete,
         }));
         setBusy(false);
       },

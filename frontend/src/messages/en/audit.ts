@@ -282,6 +282,8 @@ export default {
   "audit.places.entries": { one: "has {count} entry", other: "has {count} entries" },
   "audit.places.checkpoint": { one: "has a checkpoint of {count} entry", other: "has a checkpoint of {count} entries" },
   "audit.places.failing": "Since {since}: {error}",
+  "audit.places.behind": { one: "{count} entry waits", other: "{count} entries wait" },
+  "audit.incomplete": "The index of the log is being made anew. Not every entry can be found yet; try again in a while.",
   "audit.places.good": "Working",
   "audit.places.bad": "Not working",
   "report.show": "Show",

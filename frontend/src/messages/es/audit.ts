@@ -282,6 +282,8 @@ export default {
   "audit.places.entries": { one: "tiene {count} entrada", other: "tiene {count} entradas" },
   "audit.places.checkpoint": { one: "tiene un punto de control de {count} entrada", other: "tiene un punto de control de {count} entradas" },
   "audit.places.failing": "Desde {since}: {error}",
+  "audit.places.behind": { one: "{count} entrada espera", other: "{count} entradas esperan" },
+  "audit.incomplete": "El índice del registro se está rehaciendo. Aún no se encuentran todas las entradas; inténtelo de nuevo en un rato.",
   "audit.places.good": "Funciona",
   "audit.places.bad": "No funciona",
   "report.show": "Mostrar",

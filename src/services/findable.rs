@@ -16,10 +16,10 @@ use std::collections::HashMap;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, Weak};
 use std::time::Duration;
-use tokio::sync::watch;
+use tokio::sync::{Notify, watch};
 
-/// How long entries may wait to become findable, so that many do in one transaction.
-const GATHER: Duration = Duration::from_millis(60);
+/// How long entries may wait to become findable, so that many do in one transaction, unless someone waits for them.
+const GATHER: Duration = Duration::from_millis(400);
 /// Entries that become findable in one transaction.
 const BATCH: u64 = 2_000;
 /// So many entries before the next one are looked at again after a start, for the rules that count.
@@ -158,6 +158,8 @@ pub(super) struct Indexer {
     pub(super) placed: watch::Receiver<Progress>,
     pub(super) told: Arc<watch::Sender<Progress>>,
     pub(super) lookout: Option<Lookout>,
+    /// Told when someone waits.
+    pub(super) hurry: Arc<Notify>,
 }
 
 impl Indexer {
@@ -172,7 +174,7 @@ impl Indexer {
                 continue;
             }
             if progress.placed - progress.findable < BATCH / 2 {
-                tokio::time::sleep(GATHER).await;
+                let _ = tokio::time::timeout(GATHER, self.hurry.notified()).await;
             }
             match self.step(progress.findable).await {
                 Ok(None) => return,

@@ -18,7 +18,7 @@ use std::collections::HashMap;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::{Duration, Instant};
-use tokio::sync::{oneshot, watch};
+use tokio::sync::{Notify, oneshot, watch};
 use tokio::task::JoinHandle;
 
 /// Entries in one round: enough for 20,000 a second, few enough for a short transaction.
@@ -26,7 +26,7 @@ const BATCH: i64 = 1_000;
 /// A round of so many is followed by the next one at once.
 const FULL: usize = 400;
 /// Others begin at least so far apart.
-const SPACING: Duration = Duration::from_millis(8);
+const SPACING: Duration = Duration::from_millis(25);
 /// How long an answer waits for its checkpoint before it says that the outcome is unknown.
 const PATIENCE: Duration = Duration::from_millis(900);
 /// The leader looks for entries of other processes this often; others for the places of theirs.
@@ -50,6 +50,8 @@ pub struct Sequencer {
     leading: Arc<AtomicBool>,
     progress: watch::Receiver<Progress>,
     holder: String,
+    /// Someone waits for entries to become findable.
+    hurry: Arc<Notify>,
     tasks: [JoinHandle<()>; 2],
 }
 
@@ -110,6 +112,7 @@ impl Sequencer {
     /// Starts it. The holder's name must differ between processes. `lookout` marks what is unusual, where anyone does.
     #[must_use]
     pub fn start(database: Database, signer: Arc<LogSigner>, clock: Arc<dyn Clock>, holder: String, lookout: Option<Lookout>) -> Self {
+        let hurry = Arc::<Notify>::default();
         let (told, progress) = watch::channel(Progress::default());
         let told = Arc::new(told);
         let leading = Arc::<AtomicBool>::default();
@@ -127,9 +130,10 @@ impl Sequencer {
             lasting: None,
             lease_until: None,
         };
-        let indexer = Indexer { database, leading: Arc::clone(&leading), placed: progress.clone(), told, lookout };
+        let indexer =
+            Indexer { database, leading: Arc::clone(&leading), placed: progress.clone(), told, lookout, hurry: Arc::clone(&hurry) };
         let tasks = [tokio::spawn(leader.run()), tokio::spawn(indexer.run())];
-        Self { waiters, leading, progress, holder, tasks }
+        Self { waiters, leading, progress, holder, hurry, tasks }
     }
 
     /// Must be called before the entry is committed.
@@ -164,6 +168,10 @@ impl Sequencer {
         let deadline = tokio::time::Instant::now() + patience_left(PATIENCE);
         let mut progress = self.progress.clone();
         if self.leads() {
+            if progress.borrow().findable >= size {
+                return true;
+            }
+            self.hurry.notify_one();
             return tokio::time::timeout_at(deadline, progress.wait_for(|p| p.findable >= size)).await.is_ok_and(|seen| seen.is_ok());
         }
         let look = async {

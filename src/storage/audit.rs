@@ -11,8 +11,9 @@ use crate::storage::error::StorageError;
 use crate::storage::row::{At, time};
 use std::time::Duration;
 
+const INSERT: &str = "INSERT INTO audit_entries (id, at, event, action, outcome, body) VALUES ($1, $2, $3, $4, $5, $6)";
 // what belongs to a subject whose key was destroyed is not kept, whatever the one who seals still believes
-const INSERT: &str = "INSERT INTO audit_entries (id, at, event, action, outcome, body, subject_id, disclosures, network_term)
+const INSERT_SEALED: &str = "INSERT INTO audit_entries (id, at, event, action, outcome, body, subject_id, disclosures, network_term)
     SELECT $1, $2, $3, $4, $5, $6, $7, CASE WHEN gone.subject_id IS NULL THEN $8 ELSE gone.evidence_key END,
         CASE WHEN gone.subject_id IS NULL THEN $9 END
     FROM (SELECT 1 AS n) AS one LEFT JOIN subject_keys gone ON gone.subject_id = $7 AND gone.evidence_key IS NULL";
@@ -44,6 +45,7 @@ const END_LEASE: &str = "UPDATE audit_lease SET expires_at = 0 WHERE name = 'seq
 /// Every statement that both engines read, for the test that prepares them.
 pub const STATEMENTS: &[&str] = &[
     INSERT,
+    INSERT_SEALED,
     UNPLACED,
     PUT_TILE,
     TILE,
@@ -253,19 +255,24 @@ pub(super) async fn insert(tx: &mut Tx, new: &NewEntry) -> Result<(), StorageErr
     if body.len() > LARGEST_ENTRY {
         return Err(StorageError::Canonical);
     }
-    execute!(
-        tx,
-        INSERT,
-        entry.id.to_string(),
-        entry.at.as_micros(),
-        &entry.event,
-        entry.action.as_str(),
-        entry.outcome.as_str(),
-        body,
-        sealed.as_ref().map(|s| s.subject.as_str()),
-        sealed.as_ref().map(|s| s.disclosures.as_slice()),
-        sealed.as_ref().and_then(|s| s.network_term.as_deref())
-    )?;
+    let (id, at, event) = (entry.id.to_string(), entry.at.as_micros(), &entry.event);
+    let (action, outcome) = (entry.action.as_str(), entry.outcome.as_str());
+    match sealed {
+        None => execute!(tx, INSERT, id, at, event, action, outcome, body)?,
+        Some(SealedValues { subject, disclosures, network_term }) => execute!(
+            tx,
+            INSERT_SEALED,
+            id,
+            at,
+            event,
+            action,
+            outcome,
+            body,
+            subject.as_str(),
+            disclosures.as_slice(),
+            network_term.as_deref()
+        )?,
+    };
     Ok(())
 }
 

@@ -123,7 +123,7 @@ step("the auditor's and the administrator's pages", async () => {
   await everywhere(auditor, "audit");
   await page.locator(".entry").first().click();
   await open(page, "/audit/activity");
-  await page.getByText("Who did most").waitFor();
+  await page.getByRole("heading", { name: "Who did most" }).waitFor();
   await everywhere(auditor, "audit-activity");
   await open(page, "/audit/proofs");
   await page.getByRole("button", { name: /verify/i }).first().click();

@@ -5,7 +5,7 @@ use crate::domain::id::{AccountId, AccountLinkId};
 use crate::domain::secret::Secret;
 use crate::domain::time::Timestamp;
 use crate::http::problem::{Problem, ProblemBody};
-use crate::http::protective::{pending, staff_asking};
+use crate::http::protective::{PendingView, pending, staff_asking};
 use crate::http::{Answer, State, caller};
 use crate::services::accounts::Overview;
 use crate::services::protective::{Act, Protected};
@@ -194,7 +194,7 @@ pub async fn change(request: HttpRequest, state: web::Data<State>, id: web::Path
 }
 
 /// Suspend an account: its sessions, connections and media end at once.
-#[utoipa::path(post, path = "/api/v1/users/{id}/suspend", tag = "Administration", params(("id" = String, Path)), responses((status = 204), (status = 401, body = ProblemBody), (status = 403, body = ProblemBody), (status = 404, body = ProblemBody), (status = 409, body = ProblemBody)))]
+#[utoipa::path(post, path = "/api/v1/users/{id}/suspend", tag = "Administration", params(("id" = String, Path)), responses((status = 202, body = PendingView), (status = 204), (status = 401, body = ProblemBody), (status = 403, body = ProblemBody), (status = 404, body = ProblemBody), (status = 409, body = ProblemBody)))]
 pub async fn suspend(request: HttpRequest, state: web::Data<State>, id: web::Path<AccountId>) -> Answer {
     let asking = staff_asking(&request, &state).await?;
     let written = Box::pin(async {

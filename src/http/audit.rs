@@ -188,7 +188,7 @@ pub struct Verification {
 }
 
 /// Search the log.
-#[utoipa::path(post, path = "/api/v1/audit/search", tag = "Audit", request_body = Wanted, responses((status = 200, body = Page), (status = 401, body = ProblemBody), (status = 403, body = ProblemBody)))]
+#[utoipa::path(post, path = "/api/v1/audit/search", tag = "Audit", request_body = Wanted, responses((status = 200, body = Page), (status = 401, body = ProblemBody), (status = 403, body = ProblemBody), (status = 422, body = ProblemBody)))]
 pub async fn search(request: HttpRequest, state: web::Data<State>, body: web::Json<Wanted>) -> Answer {
     let (caller, _) = caller::staff(&request, &state).await?;
     let permit = state.services.permit::<ReadAudit>(&caller).await?;

@@ -7,7 +7,7 @@ use crate::domain::participant::{Capability, Role};
 use crate::domain::secret::Secret;
 use crate::domain::time::Timestamp;
 use crate::http::problem::ProblemBody;
-use crate::http::protective::{pending, staff_asking};
+use crate::http::protective::{PendingView, pending, staff_asking};
 use crate::http::{Answer, State, caller};
 use crate::services::invitations::{Inviting, OpenInvitation, Redeemed};
 use crate::services::protective::Protected;
@@ -195,7 +195,7 @@ pub async fn reissue(request: HttpRequest, state: web::Data<State>, id: web::Pat
 }
 
 /// Take a link back.
-#[utoipa::path(post, path = "/api/v1/invitations/{id}/cancel", tag = "Invitations", params(("id" = String, Path)), responses((status = 200, body = InvitationView), (status = 404, body = ProblemBody)))]
+#[utoipa::path(post, path = "/api/v1/invitations/{id}/cancel", tag = "Invitations", params(("id" = String, Path)), responses((status = 200, body = InvitationView), (status = 202, body = PendingView), (status = 404, body = ProblemBody)))]
 pub async fn cancel(request: HttpRequest, state: web::Data<State>, id: web::Path<InvitationId>) -> Answer {
     let asking = staff_asking(&request, &state).await?;
     let act = state.services.last_known().cancellation(*id);

@@ -34,7 +34,8 @@ function Chart({ all, range }: { all: Bar[]; range: Range }): JSX.Element {
   const step = WIDTH / all.length;
   const scale = (HEIGHT - HEAD) / top;
   const label = range === "day" ? (bar: Bar) => formatTime(bar.from.toISOString()) : (bar: Bar) => formatDay(bar.from.toISOString());
-  const every = Math.ceil(all.length / 4);
+  // a number of labels that divides the bars, so that each stands under its own
+  const every = all.length / (all.length % 4 === 0 ? 4 : 5);
   return (
     <figure class="chart">
       <svg viewBox={`0 0 ${WIDTH} ${HEIGHT}`} preserveAspectRatio="none" role="img" aria-label={t("audit.activity.chart", { count: all.reduce((sum, bar) => sum + total(bar), 0) })}>

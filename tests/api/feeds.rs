@@ -201,29 +201,42 @@ fn frames(bytes: &[u8]) -> Vec<String> {
     all
 }
 
+/// A TLS server on this machine, and the file of a certificate authority. `known`: whether that authority vouches for the server.
+struct Tls {
+    acceptor: tokio_rustls::TlsAcceptor,
+    listener: std::net::TcpListener,
+    feed: FeedConfig,
+    _folder: tempfile::TempDir,
+}
+
+impl Tls {
+    fn new(known: bool) -> Self {
+        let _ = rustls::crypto::ring::default_provider().install_default();
+        let make = || rcgen::generate_simple_self_signed(vec!["localhost".to_owned()]).expect("certificate");
+        let own = make();
+        let folder = tempfile::tempdir().expect("folder");
+        let authorities = folder.path().join("ca.pem");
+        std::fs::write(&authorities, if known { own.cert.pem() } else { make().cert.pem() }).expect("written");
+        let key = rustls::pki_types::PrivateKeyDer::try_from(own.signing_key.serialize_der()).expect("key");
+        let tls = rustls::ServerConfig::builder().with_no_client_auth().with_single_cert(vec![own.cert.der().clone()], key).expect("TLS");
+        let listener = std::net::TcpListener::bind("127.0.0.1:0").expect("a port");
+        listener.set_nonblocking(true).expect("nonblocking");
+        let port = listener.local_addr().expect("address").port();
+        let more = format!("[tls]\nauthorities = \"{}\"", authorities.display());
+        let feed = feed("syslog", &format!("syslog+tls://localhost:{port}"), &more);
+        Self { acceptor: tokio_rustls::TlsAcceptor::from(Arc::new(tls)), listener, feed, _folder: folder }
+    }
+}
+
 /// Breaks its first connection off after a part of what came, so that nobody can know what arrived. Then it stays.
 #[test]
 fn a_syslog_server_over_tls_gets_every_entry_though_it_breaks_off() {
-    let folder = tempfile::tempdir().expect("folder");
-    let certified = rcgen::generate_simple_self_signed(vec!["localhost".to_owned()]).expect("certificate");
-    let authorities = folder.path().join("ca.pem");
-    std::fs::write(&authorities, certified.cert.pem()).expect("written");
-    let key = rustls::pki_types::PrivateKeyDer::try_from(certified.signing_key.serialize_der()).expect("key");
-    let _ = rustls::crypto::ring::default_provider().install_default();
-    let tls = rustls::ServerConfig::builder().with_no_client_auth().with_single_cert(vec![certified.cert.der().clone()], key).expect("TLS");
-    let acceptor = tokio_rustls::TlsAcceptor::from(Arc::new(tls));
-    let listener = std::net::TcpListener::bind("127.0.0.1:0").expect("a port");
-    listener.set_nonblocking(true).expect("nonblocking");
-    let port = listener.local_addr().expect("address").port();
+    let Tls { acceptor, listener, feed, _folder } = Tls::new(true);
     let got: Arc<Mutex<Vec<Vec<u8>>>> = Arc::default();
     on(
         Engine::Sqlite,
         |_, config| {
-            config.feeds = vec![feed(
-                "syslog",
-                &format!("syslog+tls://localhost:{port}"),
-                &format!("[tls]\nauthorities = \"{}\"", authorities.display()),
-            )];
+            config.feeds = vec![feed];
         },
         async |server| {
             let kept = Arc::clone(&got);
@@ -273,26 +286,11 @@ fn a_syslog_server_over_tls_gets_every_entry_though_it_breaks_off() {
 
 #[test]
 fn a_server_whose_certificate_nobody_vouches_for_gets_nothing() {
-    let certified = rcgen::generate_simple_self_signed(vec!["localhost".to_owned()]).expect("certificate");
-    let stranger = rcgen::generate_simple_self_signed(vec!["localhost".to_owned()]).expect("certificate");
-    let folder = tempfile::tempdir().expect("folder");
-    let authorities = folder.path().join("ca.pem");
-    std::fs::write(&authorities, stranger.cert.pem()).expect("written");
-    let key = rustls::pki_types::PrivateKeyDer::try_from(certified.signing_key.serialize_der()).expect("key");
-    let _ = rustls::crypto::ring::default_provider().install_default();
-    let tls = rustls::ServerConfig::builder().with_no_client_auth().with_single_cert(vec![certified.cert.der().clone()], key).expect("TLS");
-    let acceptor = tokio_rustls::TlsAcceptor::from(Arc::new(tls));
-    let listener = std::net::TcpListener::bind("127.0.0.1:0").expect("a port");
-    listener.set_nonblocking(true).expect("nonblocking");
-    let port = listener.local_addr().expect("address").port();
+    let Tls { acceptor, listener, feed, _folder } = Tls::new(false);
     on(
         Engine::Sqlite,
         |_, config| {
-            config.feeds = vec![feed(
-                "syslog",
-                &format!("syslog+tls://localhost:{port}"),
-                &format!("[tls]\nauthorities = \"{}\"", authorities.display()),
-            )];
+            config.feeds = vec![feed];
         },
         async |server| {
             let listener = tokio::net::TcpListener::from_std(listener).expect("listener");

@@ -147,6 +147,13 @@ on_both_engines! {
         let aud = Browser::signed_in(server, "aud").await;
         let size = aud.post("/audit/search", json!({})).await.expect(200).body["size"].as_u64().expect("size");
         aud.post("/audit/reviews", json!({"log_size": size, "finding": "follow_up", "note": canary("note")})).await.expect(201);
+        let disclosed = json!({"patient": id, "on": "2026-01-02", "recipient": canary("name"), "address": canary("payload"), "description": canary("note"), "purpose": canary("note")});
+        aud.post("/audit/disclosures", disclosed).await.expect(204);
+        aud.post("/audit/searches", json!({"name": canary("name"), "search": {"text": canary("token")}})).await.expect(201);
+        aud.post("/audit/patients", json!({"text": canary("name")})).await.expect(200);
+        for report in ["disclosures", "access"] {
+            aud.post(&format!("/audit/reports/{report}"), json!({"patient": id})).await.expect(200);
+        }
         let visit = Visit::new(server).await;
         let mut socket = visit.clinician.join(&visit.id).await;
         socket.snapshot("the room", |_| true).await;

@@ -50,7 +50,7 @@ impl Lookout {
     async fn marks(&mut self, database: &Database, entries: &[Read]) -> Result<Option<Vec<Vec<Mark>>>, StorageError> {
         let Ok(services) = self.services.wait_for(Option::is_some).await.map(|held| held.clone()) else { return Ok(None) };
         let Some(services) = services.and_then(|weak| weak.upgrade()) else { return Ok(None) };
-        let mut read = database.read_much().await?;
+        let mut read = database.read_sequencing().await?;
         let first = entries.first().map_or(0, |one| one.index);
         if self.next != Some(first) {
             // after a start, or where another process went on meanwhile
@@ -196,7 +196,7 @@ impl Indexer {
                         tracing::error!(%error, "entries could not be made findable");
                     }
                     tokio::time::sleep(PAUSE).await;
-                    if let Ok(mut read) = self.database.read().await
+                    if let Ok(mut read) = self.database.read_sequencing().await
                         && let Ok(findable) = audit_index::size(read.tx()).await
                     {
                         self.told.send_modify(|p| p.findable = findable);
@@ -208,7 +208,7 @@ impl Indexer {
 
     /// Makes the next entries findable; gives up to where, `None` once nobody needs it.
     async fn step(&mut self, from: u64) -> Result<Option<u64>, StorageError> {
-        let (entries, to) = read(self.database.read().await?.tx(), from, from + BATCH).await?;
+        let (entries, to) = read(self.database.read_sequencing().await?.tx(), from, from + BATCH).await?;
         let marks = match &mut self.lookout {
             None => vec![Vec::new(); entries.len()],
             Some(lookout) => match lookout.marks(&self.database, &entries).await? {

@@ -297,7 +297,7 @@ impl Services {
     }
 
     async fn position(&self, name: &str) -> Result<Option<(u64, Timestamp)>, ServiceError> {
-        Ok(audit_feeds::position(self.database.read().await?.tx(), name).await?)
+        Ok(audit_feeds::position(self.database.read_sequencing().await?.tx(), name).await?)
     }
 
     async fn advance(&self, name: &str, to: u64, cosigned: Option<(&str, &str)>) -> Result<(), ServiceError> {
@@ -311,7 +311,7 @@ impl Services {
         if to <= from {
             return Ok(Vec::new());
         }
-        let mut read = self.database.read_much().await?;
+        let mut read = self.database.read_sequencing().await?;
         let stored = audit::range(read.tx(), from, to).await?;
         let mut all: Vec<Line> = match self.found(read.tx(), stored.clone()).await {
             Ok(found) => found.into_iter().map(|found| line(found, config)).collect(),
@@ -374,7 +374,7 @@ impl Services {
         // a witness may have seen more of the log than is noted here, after a copy that was not noted; it says so once
         for second in [false, true] {
             let grown = if keeper.is_witness() {
-                let mut read = self.database.read().await.map_err(|e| log(e.into()))?;
+                let mut read = self.database.read_sequencing().await.map_err(|e| log(e.into()))?;
                 let proof = if seen == 0 { Vec::new() } else { prove_growth(read.tx(), newest.size, seen).await.map_err(log)? };
                 Some((seen, proof))
             } else {

@@ -286,7 +286,7 @@ impl Leader {
         if self.edge.is_none() {
             self.begin().await?;
         }
-        if !told && audit::unplaced(self.database.read().await?.tx(), 1).await?.is_empty() {
+        if !told && audit::unplaced(self.database.read_sequencing().await?.tx(), 1).await?.is_empty() {
             return Ok(0);
         }
         self.round().await
@@ -295,7 +295,7 @@ impl Leader {
     /// Takes up the tree where the newest checkpoint left it.
     async fn begin(&mut self) -> Result<(), RoundError> {
         let (stored, lasting) = {
-            let mut read = self.database.read().await?;
+            let mut read = self.database.read_sequencing().await?;
             (audit::latest_checkpoint(read.tx()).await?, audit::lasting_checkpoint(read.tx()).await?)
         };
         let head = self.head(stored.as_ref())?;
@@ -306,7 +306,7 @@ impl Leader {
                 return Err(RoundError::Forked);
             }
             if head.size > ours.size && ours.size > 0 {
-                let mut read = self.database.read().await?;
+                let mut read = self.database.read_sequencing().await?;
                 let proof = match prove_growth(read.tx(), head.size, ours.size).await {
                     Ok(proof) => proof,
                     // tiles that do not make up the tree; anything else is a database that fails, and is tried again
@@ -326,7 +326,7 @@ impl Leader {
         self.newest = stored;
         self.edge = Some(edge);
         self.leading.store(true, Ordering::SeqCst);
-        let findable = audit_index::size(self.database.read().await?.tx()).await?;
+        let findable = audit_index::size(self.database.read_sequencing().await?.tx()).await?;
         self.told.send_modify(|p| *p = Progress { placed: head.size, findable });
         Ok(())
     }
@@ -340,7 +340,7 @@ impl Leader {
 
     /// The right edge of the stored tiles, if they make up the tree that was signed.
     async fn stored_edge(&self, head: TreeHead) -> Result<Option<Edge>, RoundError> {
-        let mut read = self.database.read().await?;
+        let mut read = self.database.read_sequencing().await?;
         let mut tiles = HashMap::new();
         for (level, index) in Edge::needs(head.size) {
             let Some(tile) = audit::tile(read.tx(), level, index).await? else { return Ok(None) };
@@ -360,7 +360,7 @@ impl Leader {
         let mut edge = Edge::default();
         while edge.size() < head.size {
             let to = (edge.size() + 1_024).min(head.size);
-            let entries = audit::range(self.database.read_much().await?.tx(), edge.size(), to).await?;
+            let entries = audit::range(self.database.read_sequencing().await?.tx(), edge.size(), to).await?;
             if u64::try_from(entries.len()).unwrap_or(0) != to - edge.size() {
                 return Err(RoundError::Forked);
             }
@@ -392,7 +392,8 @@ impl Leader {
         let lasting =
             self.lasting.is_none_or(|(size, at)| edge.size() / LASTING_ENTRIES > size / LASTING_ENTRIES || now.since(at) >= LASTING_TIME);
         let sequenced = Sequenced {
-            places: entries.iter().zip(first..).map(|(entry, place)| (entry.id, place)).collect(),
+            first,
+            entries: entries.iter().map(|entry| entry.id).collect(),
             tiles: tiles.into_iter().map(|((level, index), hashes)| (level, index, hashes)).collect(),
             checkpoint: StoredCheckpoint { size: edge.size(), note, signed_at: now },
             lasting,

@@ -64,12 +64,11 @@ pub const STATEMENTS: &[&str] = &[
     END_LEASE,
 ];
 
-/// Takes `[[id, leaf index], …]`.
+/// Takes `[id, …]` in the order of their places, and the place before the first.
 const PLACE: Bulk = Bulk {
-    sqlite: "UPDATE audit_entries SET leaf_index = p.place FROM (SELECT value ->> 0 AS id, value ->> 1 AS place FROM json_each($1)) AS p
+    sqlite: "UPDATE audit_entries SET leaf_index = $2 + 1 + p.key FROM json_each($1) AS p WHERE audit_entries.id = p.value",
+    postgres: "UPDATE audit_entries SET leaf_index = $2 + p.nth FROM jsonb_array_elements_text($1::jsonb) WITH ORDINALITY AS p (id, nth)
         WHERE audit_entries.id = p.id",
-    postgres: "UPDATE audit_entries SET leaf_index = p.place
-        FROM (SELECT v ->> 0 AS id, (v ->> 1)::bigint AS place FROM jsonb_array_elements($1::jsonb) AS v) AS p WHERE audit_entries.id = p.id",
 };
 
 // a lease is timed by the one clock that everyone who could lead shares: the database's
@@ -308,8 +307,10 @@ pub async fn noted_body(tx: &mut Tx, key_hash: &str) -> Result<Option<String>, S
 
 /// What one round of the sequencer adds.
 pub struct Sequenced {
-    /// Entries with the leaf indexes they get.
-    pub places: Vec<(EntryId, u64)>,
+    /// The leaf index of the first of the entries that get one.
+    pub first: u64,
+    /// These entries, in the order of their leaf indexes.
+    pub entries: Vec<EntryId>,
     /// Tiles that are new or have grown: level, index, hashes one after the other.
     pub tiles: Vec<(u8, u64, Vec<u8>)>,
     /// The checkpoint that covers them.
@@ -374,9 +375,12 @@ pub async fn sequence(database: &Database, mut tx: SequencingTx, round: &Sequenc
     if by_row && execute!(tx.tx(), text, &lease.holder, lease.micros())? == 0 {
         return Err(StorageError::Duplicate);
     }
-    let places: Vec<_> = round.places.iter().map(|(id, place)| serde_json::json!([id, place])).collect();
+    let entries = serde_json::to_string(&round.entries).map_err(|_| StorageError::Canonical)?;
     let text = PLACE.of(tx.tx());
-    execute!(tx.tx(), text, serde_json::Value::from(places).to_string())?;
+    let placed = execute!(tx.tx(), text, entries, signed(round.first) - 1)?;
+    if usize::try_from(placed) != Ok(round.entries.len()) {
+        return Err(StorageError::Inconsistent { table: "audit_entries", column: "leaf_index", row: format!("{} and after", round.first) });
+    }
     for (level, index, hashes) in &round.tiles {
         execute!(tx.tx(), PUT_TILE, i64::from(*level), signed(*index), hashes.as_slice())?;
     }

@@ -4,11 +4,12 @@
 //! out that keeps it. PostgreSQL refuses anything else by a trigger as well.
 
 use crate::storage::audit::NewEntry;
-use crate::storage::dialect::{POSTGRES_BEGIN_READ, SqliteFile, open_postgres, open_sqlite};
+use crate::storage::connections::{Connections, PgTx, Purpose};
+use crate::storage::dialect::{SqliteFile, open_postgres, open_sqlite};
 use crate::storage::error::StorageError;
 use crate::storage::group::{GroupTx, Lost, Writer};
 use sqlx::sqlite::SqliteConnection;
-use sqlx::{PgPool, Postgres, Sqlite, SqlitePool, Transaction};
+use sqlx::{Sqlite, SqlitePool, Transaction};
 use std::cell::Cell;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, OnceLock};
@@ -19,6 +20,8 @@ use tokio::sync::Notify;
 const PATIENCE: Duration = Duration::from_millis(800);
 /// How long all of a request may wait for the database.
 const REQUEST_PATIENCE: Duration = Duration::from_millis(900);
+/// How long one may take of what extends the log: nobody waits for it, but it must notice that the engine is gone.
+const STEADY_PATIENCE: Duration = Duration::from_secs(10);
 /// How long one may take that is known to read much.
 const LONG_PATIENCE: Duration = Duration::from_mins(2);
 
@@ -44,6 +47,11 @@ pub(crate) fn patience_left(most: Duration) -> Duration {
 /// Takes down that the present request has waited for the database.
 pub(crate) fn waited(since: Instant) {
     let _ = WAITED.try_with(|waited| waited.set(waited.get() + since.elapsed()));
+}
+
+/// Work of the present request that is carried through on a task of its own: it has what is left of the request's patience.
+pub(crate) fn with_patience_left<T>(work: impl Future<Output = T>) -> impl Future<Output = T> {
+    WAITED.scope(Cell::new(WAITED.try_with(Cell::get).unwrap_or_default()), work)
 }
 
 /// Waits for the engine for as long as there is patience: that of the statement, and that of the whole request unless much is to be read.
@@ -80,7 +88,7 @@ pub struct Database {
 #[derive(Clone)]
 enum Pools {
     Sqlite { write: Writer, read: SqlitePool, file: Arc<SqliteFile> },
-    Postgres(PgPool),
+    Postgres(Connections),
 }
 
 /// An open transaction on either engine.
@@ -91,7 +99,7 @@ pub struct Tx {
 
 pub(super) enum EngineTx {
     Sqlite(SqliteTx),
-    Postgres(Transaction<'static, Postgres>),
+    Postgres(PgTx),
 }
 
 /// On SQLite those who write share a connection, and those who read do not.
@@ -120,8 +128,12 @@ macro_rules! on {
                 Err(error) => Err(error),
             },
             $crate::storage::database::EngineTx::Postgres(transaction) => {
-                let $connection = &mut **transaction;
-                $crate::storage::database::patiently(patience, $run).await
+                let done = $crate::storage::database::patiently(patience, async {
+                    let $connection = transaction.connection().await?;
+                    $run.await
+                })
+                .await;
+                done.inspect_err(|_| transaction.failed())
             }
         }
     }};
@@ -198,12 +210,16 @@ impl Database {
     /// # Errors
     /// When none can be had within a second.
     pub async fn begin(&self) -> Result<WriteTx, StorageError> {
+        self.begin_for(Purpose::Request, PATIENCE).await
+    }
+
+    async fn begin_for(&self, purpose: Purpose, patience: Duration) -> Result<WriteTx, StorageError> {
         self.trusted()?;
         let engine = match &self.pools {
             Pools::Sqlite { write, .. } => EngineTx::Sqlite(SqliteTx::Write(patiently(PATIENCE, write.begin(PATIENCE)).await?)),
-            Pools::Postgres(pool) => EngineTx::Postgres(patiently(PATIENCE, pool.begin()).await?),
+            Pools::Postgres(connections) => EngineTx::Postgres(patiently(PATIENCE, connections.write(purpose)).await?),
         };
-        Ok(WriteTx { tx: Tx { engine, patience: PATIENCE }, database: self.clone() })
+        Ok(WriteTx { tx: Tx { engine, patience }, database: self.clone() })
     }
 
     /// Begins one that may write and may take its time. On SQLite nobody else writes meanwhile.
@@ -211,9 +227,7 @@ impl Database {
     /// # Errors
     /// When none can be had within a second.
     pub async fn begin_much(&self) -> Result<WriteTx, StorageError> {
-        let mut tx = self.begin().await?;
-        tx.tx.patience = LONG_PATIENCE;
-        Ok(tx)
+        self.begin_for(Purpose::Long, LONG_PATIENCE).await
     }
 
     /// Begins the sequencer's transaction.
@@ -221,9 +235,7 @@ impl Database {
     /// # Errors
     /// When none can be had within a second.
     pub async fn begin_sequencing(&self) -> Result<SequencingTx, StorageError> {
-        let mut tx = self.begin().await?.tx;
-        tx.patience = LONG_PATIENCE;
-        Ok(SequencingTx(tx))
+        Ok(SequencingTx(self.begin_for(Purpose::Sequencing, LONG_PATIENCE).await?.tx))
     }
 
     /// Begins a transaction that can only read.
@@ -231,7 +243,7 @@ impl Database {
     /// # Errors
     /// When none can be had within a second.
     pub async fn read(&self) -> Result<ReadTx, StorageError> {
-        self.read_with(PATIENCE).await
+        self.read_for(Purpose::Request, PATIENCE).await
     }
 
     /// Begins one that may take its time, such as an export of the whole log.
@@ -239,14 +251,22 @@ impl Database {
     /// # Errors
     /// When none can be had within a second.
     pub async fn read_much(&self) -> Result<ReadTx, StorageError> {
-        self.read_with(LONG_PATIENCE).await
+        self.read_for(Purpose::Long, LONG_PATIENCE).await
     }
 
-    async fn read_with(&self, patience: Duration) -> Result<ReadTx, StorageError> {
+    /// Begins one that can only read, for what extends the log and hands it on: whoever else reads does not keep it waiting.
+    ///
+    /// # Errors
+    /// When none can be had within a second.
+    pub(crate) async fn read_sequencing(&self) -> Result<ReadTx, StorageError> {
+        self.read_for(Purpose::Sequencing, STEADY_PATIENCE).await
+    }
+
+    async fn read_for(&self, purpose: Purpose, patience: Duration) -> Result<ReadTx, StorageError> {
         self.trusted()?;
         let engine = match &self.pools {
             Pools::Sqlite { read, .. } => EngineTx::Sqlite(SqliteTx::Read(patiently(PATIENCE, read.begin()).await?)),
-            Pools::Postgres(pool) => EngineTx::Postgres(patiently(PATIENCE, pool.begin_with(POSTGRES_BEGIN_READ)).await?),
+            Pools::Postgres(connections) => EngineTx::Postgres(patiently(PATIENCE, connections.read(purpose)).await?),
         };
         Ok(ReadTx(Tx { engine, patience }))
     }
@@ -276,14 +296,14 @@ impl Database {
         }
     }
 
-    /// Waits for open transactions and closes every connection.
+    /// Waits for open transactions, on PostgreSQL for some seconds at most, and closes every connection.
     pub async fn close(&self) {
         match &self.pools {
             Pools::Sqlite { write, read, .. } => {
                 read.close().await;
                 write.close().await;
             }
-            Pools::Postgres(pool) => pool.close().await,
+            Pools::Postgres(connections) => connections.close().await,
         }
     }
 }
@@ -372,7 +392,7 @@ async fn commit(tx: Tx) -> Result<(), StorageError> {
             EngineTx::Sqlite(SqliteTx::Read(tx)) => Ok(tx.commit().await?),
             EngineTx::Postgres(tx) => tx.commit().await.map_err(|error| match StorageError::from(error) {
                 // refused by the engine itself: nothing was kept
-                refused @ (StorageError::Duplicate | StorageError::Engine(sqlx::Error::Database(_))) => refused,
+                refused @ (StorageError::Duplicate | StorageError::Engine(sqlx::Error::Database(_) | sqlx::Error::BeginFailed)) => refused,
                 _ => StorageError::Unknown,
             }),
         }

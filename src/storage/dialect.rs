@@ -1,12 +1,13 @@
 //! Everything that differs between SQLite and PostgreSQL: how a connection is opened and a transaction begun.
 
+use crate::storage::connections::{Connections, connect_within};
 use crate::storage::database::{EngineTx, Tx};
 use crate::storage::error::StorageError;
 use crate::storage::group::Writer;
 use sqlx::migrate::Migrator;
-use sqlx::postgres::{PgConnectOptions, PgPoolOptions};
+use sqlx::postgres::PgConnectOptions;
 use sqlx::sqlite::{SqliteConnectOptions, SqliteJournalMode, SqlitePoolOptions, SqliteSynchronous};
-use sqlx::{Connection, PgPool, SqlitePool};
+use sqlx::{Connection, SqlitePool};
 use std::fs::File;
 use std::path::{Path, PathBuf};
 use std::str::FromStr;
@@ -14,16 +15,12 @@ use std::time::Duration;
 
 /// A request must know within a second whether the log can take its entry.
 const ACQUIRE: Duration = Duration::from_millis(900);
-/// A connection that was not used for so long is asked whether it is still there.
-const QUIET: Duration = Duration::from_secs(1);
 
 static SQLITE: Migrator = sqlx::migrate!("migrations/sqlite");
 static POSTGRES: Migrator = sqlx::migrate!("migrations/postgres");
 
 /// How SQLite begins a transaction that will write: taking the lock at once, so that it cannot fail half-way.
 pub(super) const SQLITE_BEGIN_WRITE: &str = "BEGIN IMMEDIATE";
-/// How PostgreSQL begins one that may only read.
-pub(super) const POSTGRES_BEGIN_READ: &str = "BEGIN ISOLATION LEVEL REPEATABLE READ READ ONLY";
 
 /// A statement that takes many rows at once, as JSON: the one thing that has no text that both engines read.
 #[derive(Clone, Copy)]
@@ -111,23 +108,10 @@ pub(super) async fn open_sqlite(address: &str) -> Result<(Writer, SqlitePool, Sq
 }
 
 /// PostgreSQL.
-pub(super) async fn open_postgres(address: &str) -> Result<PgPool, StorageError> {
+pub(super) async fn open_postgres(address: &str) -> Result<Connections, StorageError> {
     let options = PgConnectOptions::from_str(address)?.application_name("bedside");
-    let pool = PgPoolOptions::new()
-        .max_connections(20)
-        .acquire_timeout(ACQUIRE)
-        // a connection that was just used is not asked whether it is still there
-        .test_before_acquire(false)
-        .before_acquire(|connection, used| {
-            Box::pin(async move {
-                if used.idle_for > QUIET {
-                    connection.ping().await?;
-                }
-                Ok(true)
-            })
-        })
-        .connect_with(options)
-        .await?;
-    POSTGRES.run(&pool).await.map_err(StorageError::Migration)?;
-    Ok(pool)
+    let mut migrating = connect_within(&options, ACQUIRE).await?;
+    POSTGRES.run(&mut migrating).await.map_err(StorageError::Migration)?;
+    migrating.close().await?;
+    Ok(Connections::new(&options, ACQUIRE)?)
 }

@@ -7,6 +7,7 @@ pub mod audit;
 pub mod audit_activity;
 pub mod audit_feeds;
 pub mod audit_index;
+mod connections;
 pub mod consents;
 pub mod consultations;
 pub mod custody;

@@ -1,6 +1,6 @@
 //! The evidence keys of subjects, wrapped: patients, accounts, and the visitors of each month.
 
-use crate::domain::id::{ConsultationId, PatientId};
+use crate::domain::id::{ConsultationId, PatientId, RecordingId};
 use crate::storage::database::{Tx, execute, fetch_optional};
 use crate::storage::error::StorageError;
 use crate::storage::row::At;
@@ -11,8 +11,10 @@ const DESTROY: &str = "UPDATE subject_keys SET evidence_key = NULL WHERE subject
 const COUNT: &str = "SELECT COUNT(*) AS subjects, COUNT(evidence_key) AS readable FROM subject_keys";
 const PATIENT_OF: &str = "SELECT patient_id FROM consultations WHERE id = $1";
 
+const PATIENT_OF_RECORDING: &str = "SELECT c.patient_id FROM recordings r JOIN consultations c ON c.id = r.consultation_id WHERE r.id = $1";
+
 /// Every statement, for the test that prepares them on both engines.
-pub const STATEMENTS: &[&str] = &[EVIDENCE, INSERT, DESTROY, COUNT, PATIENT_OF];
+pub const STATEMENTS: &[&str] = &[EVIDENCE, INSERT, DESTROY, COUNT, PATIENT_OF, PATIENT_OF_RECORDING];
 
 #[derive(sqlx::FromRow)]
 struct Row {
@@ -76,4 +78,14 @@ pub async fn patient_of(tx: &mut Tx, consultation: ConsultationId) -> Result<Opt
     let key = consultation.to_string();
     let row = fetch_optional!(tx, (String,), PATIENT_OF, &key)?;
     row.map(|(id,)| At { table: "consultations", row: &key }.parse("patient_id", &id)).transpose()
+}
+
+/// The patient of a recording.
+///
+/// # Errors
+/// See [`StorageError`].
+pub async fn patient_of_recording(tx: &mut Tx, recording: RecordingId) -> Result<Option<PatientId>, StorageError> {
+    let key = recording.to_string();
+    let row = fetch_optional!(tx, (String,), PATIENT_OF_RECORDING, &key)?;
+    row.map(|(id,)| At { table: "recordings", row: &key }.parse("patient_id", &id)).transpose()
 }

@@ -190,6 +190,110 @@ fn both_engines_have_the_same_migrations() {
     assert_eq!(names("sqlite"), names("postgres"));
 }
 
+/// Operations that let one read what is protected. `PlayRecording` is one by another name.
+const READS: [&str; 21] = [
+    "SearchPatients",
+    "ListConsultations",
+    "ListAllConsultations",
+    "ReadConsultation",
+    "ReadGivenConsents",
+    "ReadOwnConsents",
+    "ReadConsents",
+    "ExportConsents",
+    "ReviewWithdrawal",
+    "ListRecordings",
+    "PlayRecording",
+    "ReadAudit",
+    "ExportAudit",
+    "ReadPolicies",
+    "ReadRetention",
+    "ReviewAudit",
+    "ReadAccounts",
+    "ReadAccess",
+    "ReadEmergencies",
+    "ReadOwnSignIn",
+    "ReadCustody",
+];
+
+/// What is read under such a permit without an entry of its own, as `docs/architecture.md` says: numbers, names, and what is the caller's own.
+const UNRECORDED: [&str; 9] = [
+    "clinicians",
+    "end_other_sessions",
+    "log_reviews",
+    "own_consultations",
+    "own_emergency",
+    "own_sessions",
+    "places",
+    "saved_searches",
+    "unseen_emergencies",
+];
+
+/// Name, operation and return type of every public operation of a source that takes a permit; without spaces.
+fn permitted(code: &str) -> Vec<(String, String, String)> {
+    let mut found = Vec::new();
+    for function in code.split("pub async fn ").skip(1) {
+        let signature: String = function.split('{').next().unwrap_or_default().split_whitespace().collect();
+        let name: String = signature.chars().take_while(|c| c.is_alphanumeric() || *c == '_').collect();
+        let Some((parameters, returned)) = signature.rsplit_once("->") else { continue };
+        let Some((operation, _)) = parameters.split_once("&Permit<").and_then(|(_, rest)| rest.split_once('>')) else { continue };
+        found.push((name, operation.to_owned(), returned.to_owned()));
+    }
+    found
+}
+
+fn comes_with_its_entry(returned: &str) -> bool {
+    returned.starts_with("Result<Recorded<") || returned.starts_with("Result<(),")
+}
+
+/// `Recorded` is made only once the entry is committed: a read that returns anything else may have none.
+#[test]
+fn what_a_permit_lets_one_read_comes_with_its_entry() {
+    let operations = code(&Path::new(ROOT).join("src/domain/access.rs"));
+    let beginnings = ["Read", "List", "Search", "Review", "Export"];
+    let named: Vec<&str> = operations
+        .lines()
+        .filter_map(|line| line.trim().split_once(" = \"").map(|(name, _)| name))
+        .filter(|name| beginnings.iter().any(|beginning| name.starts_with(beginning)))
+        .collect();
+    assert!(named.len() >= 20, "the operations were found");
+    for name in named {
+        assert!(READS.contains(&name), "{name} is an operation that reads, and stands in no list");
+    }
+    let (mut recorded, mut unrecorded, mut wrong) = (0, Vec::new(), Vec::new());
+    for file in rust_files(&Path::new(ROOT).join("src/services")) {
+        for (name, operation, returned) in permitted(&code(&file)) {
+            if !READS.contains(&operation.as_str()) {
+                continue;
+            }
+            if UNRECORDED.contains(&name.as_str()) {
+                unrecorded.push(name);
+            } else if comes_with_its_entry(&returned) {
+                recorded += 1;
+            } else {
+                wrong.push(format!("{} gives {returned} from {name}", file.display()));
+            }
+        }
+    }
+    assert!(wrong.is_empty(), "{wrong:#?}");
+    assert!(recorded >= 42, "the operations that read were found: {recorded}");
+    unrecorded.sort();
+    assert_eq!(unrecorded, UNRECORDED, "an exception that is none any more");
+}
+
+#[test]
+fn the_check_itself_sees_reads_without_an_entry() {
+    let found = permitted(
+        "pub async fn a(&self, permit: &Permit<ReadAudit>) -> Result<Recorded<Found>, E> {}
+         pub async fn b(\n&self,\n_permit: &Permit<ListRecordings>,\n) -> Result<Vec<Recorded<u8>>, E> {}
+         pub async fn c(&self) -> Result<u8, E> {}
+         pub(crate) async fn d(&self, permit: &Permit<ReadAudit>) -> Result<u8, E> {}
+         pub async fn e(self: &Arc<Self>, id: u8, permit: &Permit<ReadAudit>) -> Result<(), E> {}",
+    );
+    let seen: Vec<_> =
+        found.iter().map(|(name, operation, returned)| (name.as_str(), operation.as_str(), comes_with_its_entry(returned))).collect();
+    assert_eq!(seen, [("a", "ReadAudit", true), ("b", "ListRecordings", false), ("e", "ReadAudit", true)]);
+}
+
 /// `policies/controls.toml` says which test shows each control: a name that no test has is a claim that nothing shows.
 #[test]
 fn every_control_names_tests_that_exist() {

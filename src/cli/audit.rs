@@ -63,7 +63,7 @@ impl Audit {
                     let origin = config.public_origin.clone().unwrap_or_else(|| "http://localhost".to_owned());
                     let (services, _) = open_services(&config, origin, Parts::default()).await.map_err(|e| e.to_string())?;
                     let permit = services.permit::<ReadAudit>(&Caller::system()).await.map_err(|e| e.to_string())?;
-                    let verified = services.verify_audit(&permit).await.map_err(|e| e.to_string())?;
+                    let verified = services.verify_audit(&permit).await.map_err(|e| e.to_string())?.into_inner();
                     let key = services.verifier_key().to_owned();
                     services.close().await;
                     Ok((verified, key))
@@ -104,7 +104,7 @@ impl Audit {
                     let (services, _) = open_services(&config, origin, Parts::default()).await.map_err(|e| e.to_string())?;
                     let permit = services.permit::<ExportAudit>(&Caller::system()).await.map_err(|e| e.to_string())?;
                     let disclose = if disclose { Disclose::Everything } else { Disclose::Nothing };
-                    let mut chunks = services.export_bundle(&permit, disclose).await.map_err(|e| e.to_string())?;
+                    let mut chunks = services.export_bundle(&permit, disclose).await.map_err(|e| e.to_string())?.into_inner();
                     let mut written = 0;
                     while let Some(chunk) = chunks.recv().await {
                         let chunk = chunk.map_err(|e| e.to_string())?;

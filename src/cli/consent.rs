@@ -5,6 +5,7 @@ use crate::config::Config;
 use crate::domain::access::{Caller, ExportConsents};
 use crate::domain::id::ConsultationId;
 use crate::services::receipts::verification::check_receipt;
+use crate::services::recorded::Recorded;
 use crate::startup::{Parts, open_services};
 use clap::Subcommand;
 use std::fs;
@@ -61,7 +62,7 @@ impl Consent {
                     let origin = config.public_origin.clone().unwrap_or_else(|| "http://localhost".to_owned());
                     let (services, _) = open_services(&config, origin, Parts::default()).await.map_err(|e| e.to_string())?;
                     let permit = services.permit::<ExportConsents>(&Caller::system()).await.map_err(|e| e.to_string())?;
-                    services.consent_dossier(&permit, consultation).await.map_err(|e| e.to_string())
+                    services.consent_dossier(&permit, consultation).await.map(Recorded::into_inner).map_err(|e| e.to_string())
                 })?;
                 for (name, bytes) in &files {
                     let path = out.join(name);

@@ -102,7 +102,7 @@ impl User {
             }),
             Self::List { settings } => on(settings, async |services| {
                 let permit = services.permit::<ReadAccounts>(&Caller::system()).await.map_err(said)?;
-                let all = services.accounts(&permit).await.map_err(said)?;
+                let all = services.accounts(&permit).await.map_err(said)?.into_inner();
                 let mut table = vec![format!("{:<24} {:<16} {:<10} {:<20} NAME\n", "USERNAME", "ROLE", "STATUS", "LAST SIGN-IN")];
                 for Overview { account: a, .. } in all {
                     let status = if a.active { "active" } else { "suspended" };
@@ -134,7 +134,7 @@ impl User {
             }),
             Self::Access { settings } => on(settings, async |services| {
                 let permit = services.permit::<ReadAccess>(&Caller::system()).await.map_err(said)?;
-                let users = services.access_review(&permit).await.map_err(said)?;
+                let users = services.access_review(&permit).await.map_err(said)?.into_inner();
                 let users: Vec<_> = users
                     .into_iter()
                     .map(|(Overview { account: a, .. }, may)| {

@@ -170,7 +170,7 @@ fn role(name: &str) -> Result<AccountRole, Problem> {
 pub async fn list(request: HttpRequest, state: web::Data<State>) -> Answer {
     let (caller, _) = caller::staff(&request, &state).await?;
     let permit = state.services.permit::<ReadAccounts>(&caller).await?;
-    let users = state.services.accounts(&permit).await?.into_iter().map(User::from).collect();
+    let users = state.services.accounts(&permit).await?.into_inner().into_iter().map(User::from).collect();
     Ok(HttpResponse::Ok().json(Users { users }))
 }
 
@@ -240,7 +240,7 @@ pub async fn reset_factors(request: HttpRequest, state: web::Data<State>, id: we
 pub async fn access_review(request: HttpRequest, state: web::Data<State>) -> Answer {
     let (caller, _) = caller::staff(&request, &state).await?;
     let permit = state.services.permit::<ReadAccess>(&caller).await?;
-    let users = state.services.access_review(&permit).await?.into_iter().map(|(one, may)| ReviewedUser {
+    let users = state.services.access_review(&permit).await?.into_inner().into_iter().map(|(one, may)| ReviewedUser {
         user: User::from(one),
         may: may.into_iter().map(|(operation, reach)| Reach { operation, reach }).collect(),
     });

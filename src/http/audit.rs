@@ -10,14 +10,13 @@ use crate::http::{Answer, State, caller};
 use crate::policy::unusual::Mark;
 use crate::services::audit::{FirstBad, FoundEntry};
 use crate::services::audit_feeds::Form;
-use crate::services::bundle::{Disclose, tile_place};
+use crate::services::bundle::{Chunks, Disclose, tile_place};
 use crate::services::error::ServiceError;
 use crate::storage::audit_index::Search;
 use actix_web::http::header;
 use actix_web::{HttpRequest, HttpResponse, web};
 use serde::{Deserialize, Serialize};
 use std::time::Instant;
-use tokio::sync::mpsc::Receiver;
 use utoipa::ToSchema;
 
 /// Registers the routes.
@@ -193,7 +192,7 @@ pub async fn search(request: HttpRequest, state: web::Data<State>, body: web::Js
     let (caller, _) = caller::staff(&request, &state).await?;
     let permit = state.services.permit::<ReadAudit>(&caller).await?;
     let wanted = body.into_inner().search()?;
-    let found = state.services.search_audit(&permit, wanted).await?;
+    let found = state.services.search_audit(&permit, wanted).await?.into_inner();
     Ok(HttpResponse::Ok().json(Page {
         entries: found.entries.into_iter().map(EntryView::from).collect(),
         next_before: found.next_before,
@@ -208,7 +207,7 @@ pub async fn verify(request: HttpRequest, state: web::Data<State>) -> Answer {
     let (caller, _) = caller::staff(&request, &state).await?;
     let permit = state.services.permit::<ReadAudit>(&caller).await?;
     let began = Instant::now();
-    let v = state.services.verify_audit(&permit).await?;
+    let v = state.services.verify_audit(&permit).await?.into_inner();
     Ok(HttpResponse::Ok().json(Verification {
         ok: v.first_bad.is_none(),
         size: v.size,
@@ -259,7 +258,7 @@ pub async fn export(request: HttpRequest, state: web::Data<State>, body: web::Js
     let (form, kind, name) = match form {
         ExportForm::Bundle => {
             let disclose = if disclose { Disclose::Everything } else { Disclose::Nothing };
-            let chunks = state.services.export_bundle(&permit, disclose).await?;
+            let chunks = state.services.export_bundle(&permit, disclose).await?.into_inner();
             return Ok(download(chunks, "application/x-tar", "bedside-audit.tar"));
         }
         ExportForm::Ndjson => (Form::Ndjson, "application/x-ndjson", "bedside-audit.ndjson"),
@@ -267,12 +266,12 @@ pub async fn export(request: HttpRequest, state: web::Data<State>, body: web::Js
         ExportForm::Cef => (Form::Cef, "text/plain; charset=utf-8", "bedside-audit.cef"),
         ExportForm::Fhir => (Form::Fhir, "application/fhir+json", "bedside-audit.fhir.json"),
     };
-    let chunks = state.services.export_entries(&permit, search.search()?, form, disclose).await?;
+    let chunks = state.services.export_entries(&permit, search.search()?, form, disclose).await?.into_inner();
     Ok(download(chunks, kind, name))
 }
 
 /// A file that is made while it is sent.
-fn download(chunks: Receiver<Result<Vec<u8>, ServiceError>>, kind: &'static str, name: &str) -> HttpResponse {
+fn download(chunks: Chunks, kind: &'static str, name: &str) -> HttpResponse {
     let body = futures_util::stream::unfold(chunks, |mut chunks| async {
         let chunk = chunks.recv().await?.map(web::Bytes::from).map_err(Problem::from);
         Some((chunk, chunks))
@@ -302,7 +301,7 @@ pub struct ProvedView {
 pub async fn entry(request: HttpRequest, state: web::Data<State>, index: web::Path<u64>) -> Answer {
     let (caller, _) = caller::staff(&request, &state).await?;
     let permit = state.services.permit::<ReadAudit>(&caller).await?;
-    let proved = state.services.proved_entry(&permit, *index).await?;
+    let proved = state.services.proved_entry(&permit, *index).await?.into_inner();
     Ok(HttpResponse::Ok().json(ProvedView {
         index: proved.index,
         body: proved.body,
@@ -427,7 +426,7 @@ pub async fn reviews(request: HttpRequest, state: web::Data<State>) -> Answer {
 pub async fn review(request: HttpRequest, state: web::Data<State>, body: web::Json<NewReview>) -> Answer {
     let (caller, who) = caller::staff(&request, &state).await?;
     let permit = state.services.permit::<ReviewAudit>(&caller).await?;
-    let review = state.services.review_log(&permit, body.log_size, &body.finding, &body.note).await?;
+    let review = state.services.review_log(&permit, body.log_size, &body.finding, &body.note).await?.into_inner();
     Ok(HttpResponse::Created().json(ReviewView {
         id: review.id,
         reviewed_by: who.display_name,

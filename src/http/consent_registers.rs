@@ -154,7 +154,7 @@ pub struct TextsInForce {
 pub async fn search(request: HttpRequest, state: web::Data<State>, body: web::Json<ConsentSearch>) -> Answer {
     let (caller, _) = caller::staff(&request, &state).await?;
     let permit = state.services.permit::<ReadConsents>(&caller).await?;
-    let found = state.services.search_consents(&permit, body.into_inner().into()).await?;
+    let found = state.services.search_consents(&permit, body.into_inner().into()).await?.into_inner();
     Ok(HttpResponse::Ok().json(ConsentViews { consents: found.into_iter().map(ConsentView::from).collect() }))
 }
 
@@ -168,7 +168,7 @@ pub async fn export(request: HttpRequest, state: web::Data<State>, body: web::Js
         FormName::Csv => (ExportForm::Csv, "text/csv; charset=utf-8", "consents.csv"),
         FormName::Fhir => (ExportForm::Fhir, "application/fhir+json", "consents.fhir.json"),
     };
-    let text = state.services.export_consents(&permit, search.into(), form).await?;
+    let text = state.services.export_consents(&permit, search.into(), form).await?.into_inner();
     let disposition = (header::CONTENT_DISPOSITION, format!("attachment; filename=\"{name}\""));
     Ok(HttpResponse::Ok().content_type(kind).insert_header(disposition).body(text))
 }
@@ -178,7 +178,7 @@ pub async fn export(request: HttpRequest, state: web::Data<State>, body: web::Js
 pub async fn coverage(request: HttpRequest, state: web::Data<State>) -> Answer {
     let (caller, _) = caller::staff(&request, &state).await?;
     let permit = state.services.permit::<ReadConsents>(&caller).await?;
-    let all = state.services.consent_coverage(&permit).await?;
+    let all = state.services.consent_coverage(&permit).await?.into_inner();
     Ok(HttpResponse::Ok().json(CoverageViews { consultations: all.into_iter().map(CoverageView::from).collect() }))
 }
 
@@ -187,7 +187,7 @@ pub async fn coverage(request: HttpRequest, state: web::Data<State>) -> Answer {
 pub async fn texts(request: HttpRequest, state: web::Data<State>) -> Answer {
     let (caller, _) = caller::staff(&request, &state).await?;
     let permit = state.services.permit::<ReadConsents>(&caller).await?;
-    let texts = state.services.texts_in_force(&permit).await?.into_iter().map(|t| TextInForce {
+    let texts = state.services.texts_in_force(&permit).await?.into_inner().into_iter().map(|t| TextInForce {
         text: t.text,
         version: t.version,
         language: t.language,

@@ -10,7 +10,7 @@ use crate::http::problem::{Problem, ProblemBody};
 use crate::http::protective::{PendingView, asking, pending};
 use crate::http::{Answer, State, caller};
 use crate::policy::catalogue::ConsentText;
-use crate::services::consents::{About, OpenConsent, Presented, Recorded, Wanted};
+use crate::services::consents::{About, KeptDecision, OpenConsent, Presented, Wanted};
 use crate::services::protective::{Act, Protected};
 use actix_web::{HttpRequest, HttpResponse, web};
 use serde::{Deserialize, Serialize};
@@ -154,8 +154,8 @@ pub struct RecordedView {
     place: Place,
 }
 
-impl From<Recorded> for RecordedView {
-    fn from(recorded: Recorded) -> Self {
+impl From<KeptDecision> for RecordedView {
+    fn from(recorded: KeptDecision) -> Self {
         Self { id: recorded.id, what_was_recorded: recorded.what_was_recorded, place: recorded.place }
     }
 }
@@ -269,7 +269,7 @@ pub async fn wanted(request: HttpRequest, state: web::Data<State>, id: web::Path
 pub async fn list(request: HttpRequest, state: web::Data<State>, id: web::Path<ConsultationId>) -> Answer {
     let caller = caller::anyone(&request, &state, *id).await?;
     let (permit, consultation) = state.services.permit_consultation::<ReadGivenConsents>(&caller, *id).await?;
-    let all = state.services.consents_of_consultation(&permit, &consultation).await?;
+    let all = state.services.consents_of_consultation(&permit, &consultation).await?.into_inner();
     Ok(HttpResponse::Ok().json(ConsentViews { consents: all.into_iter().map(ConsentView::from).collect() }))
 }
 
@@ -278,7 +278,7 @@ pub async fn list(request: HttpRequest, state: web::Data<State>, id: web::Path<C
 pub async fn own(request: HttpRequest, state: web::Data<State>, id: web::Path<ConsultationId>) -> Answer {
     let caller = caller::anyone(&request, &state, *id).await?;
     let (permit, consultation) = state.services.permit_consultation::<ReadOwnConsents>(&caller, *id).await?;
-    let all = state.services.own_consents(&permit, &consultation).await?;
+    let all = state.services.own_consents(&permit, &consultation).await?.into_inner();
     Ok(HttpResponse::Ok().json(ConsentViews { consents: all.into_iter().map(ConsentView::from).collect() }))
 }
 

@@ -117,10 +117,10 @@ pub async fn list(request: HttpRequest, state: web::Data<State>) -> Answer {
     let (caller, who) = caller::staff(&request, &state).await?;
     let consultations = if who.role == AccountRole::Scheduler {
         let permit = state.services.permit::<ListAllConsultations>(&caller).await?;
-        state.services.all_consultations(&permit).await?
+        state.services.all_consultations(&permit).await?.into_inner()
     } else {
         let permit = state.services.permit::<ListConsultations>(&caller).await?;
-        state.services.consultations(&permit).await?
+        state.services.consultations(&permit).await?.into_inner()
     };
     Ok(HttpResponse::Ok().json(Consultations { consultations: consultations.into_iter().map(|c| view(&state, c)).collect() }))
 }
@@ -156,7 +156,7 @@ pub async fn create(request: HttpRequest, state: web::Data<State>, body: web::Js
 pub async fn read(request: HttpRequest, state: web::Data<State>, id: web::Path<ConsultationId>) -> Answer {
     let caller = caller::anyone(&request, &state, *id).await?;
     let (permit, consultation) = state.services.permit_consultation::<ReadConsultation>(&caller, *id).await?;
-    let open = state.services.consultation(&permit, consultation).await?;
+    let open = state.services.consultation(&permit, consultation).await?.into_inner();
     Ok(HttpResponse::Ok().json(view(&state, open)))
 }
 

@@ -82,7 +82,7 @@ pub struct Made {
 pub async fn read(request: HttpRequest, state: web::Data<State>, id: web::Path<RecordingId>) -> Answer {
     let (caller, _) = caller::staff(&request, &state).await?;
     let (permit, _) = state.services.permit_recording::<ReadCustody>(&caller, *id).await?;
-    let all = state.services.custody(&permit, *id).await?;
+    let all = state.services.custody(&permit, *id).await?.into_inner();
     let holds = all.holds.into_iter().map(|(hold, placed_by)| HoldView {
         id: hold.id,
         reason: hold.reason,

@@ -113,7 +113,7 @@ pub async fn list(request: HttpRequest, state: web::Data<State>) -> Answer {
     // the reason in words may speak of the patient: administrators see it, who answer for it; auditors see nothing clinical
     let with_words =
         matches!(caller.actor, crate::domain::access::Actor::Account { role: crate::domain::access::AccountRole::Administrator, .. });
-    let emergencies = state.services.emergencies(&permit).await?.into_iter().map(|open| EmergencyView {
+    let emergencies = state.services.emergencies(&permit).await?.into_inner().into_iter().map(|open| EmergencyView {
         id: open.access.id,
         account_id: open.access.account,
         account_name: open.account_name,

@@ -165,7 +165,7 @@ fn view(state: &State, open: OpenInvitation) -> InvitationView {
 pub async fn list(request: HttpRequest, state: web::Data<State>, id: web::Path<ConsultationId>) -> Answer {
     let caller = caller::anyone(&request, &state, *id).await?;
     let (permit, consultation) = state.services.permit_consultation::<ReadConsultation>(&caller, *id).await?;
-    let invitations = state.services.invitations(&permit, &consultation).await?;
+    let invitations = state.services.invitations(&permit, &consultation).await?.into_inner();
     Ok(HttpResponse::Ok().json(Invitations { invitations: invitations.into_iter().map(|i| view(&state, i)).collect() }))
 }
 

@@ -82,7 +82,7 @@ pub async fn activity(request: HttpRequest, state: web::Data<State>, body: web::
     let (caller, _) = caller::staff(&request, &state).await?;
     let permit = state.services.permit::<ReadAudit>(&caller).await?;
     let person = body.person.map(|id| id.to_string());
-    let activity = state.services.audit_activity(&permit, body.from, body.to, person.as_deref()).await?;
+    let activity = state.services.audit_activity(&permit, body.from, body.to, person.as_deref()).await?.into_inner();
     let marked = activity.marked.into_iter().map(|m| MarkedView {
         at: m.at,
         mark: m.mark,
@@ -140,7 +140,7 @@ pub struct FoundPatients {
 pub async fn patients(request: HttpRequest, state: web::Data<State>, body: web::Json<PatientText>) -> Answer {
     let (caller, _) = caller::staff(&request, &state).await?;
     let permit = state.services.permit::<ReadAudit>(&caller).await?;
-    let found = state.services.patients_for_audit(&permit, &body.text).await?;
+    let found = state.services.patients_for_audit(&permit, &body.text).await?.into_inner();
     Ok(HttpResponse::Ok().json(FoundPatients { patients: found.into_iter().map(PatientSeen::from).collect() }))
 }
 
@@ -249,7 +249,7 @@ pub async fn save(request: HttpRequest, state: web::Data<State>, body: web::Json
     let SearchToSave { name, search, period } = body.into_inner();
     let kept = serde_json::json!({"search": search, "period": period});
     search.search()?;
-    let saved = state.services.save_search(&permit, &name, kept).await?;
+    let saved = state.services.save_search(&permit, &name, kept).await?.into_inner();
     Ok(HttpResponse::Created().json(SavedSearchView::from(saved)))
 }
 

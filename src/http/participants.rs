@@ -93,8 +93,13 @@ pub struct Ticket {
 pub async fn list(request: HttpRequest, state: web::Data<State>, id: web::Path<ConsultationId>) -> Answer {
     let caller = caller::anyone(&request, &state, *id).await?;
     let (permit, consultation) = state.services.permit_consultation::<ReadConsultation>(&caller, *id).await?;
-    let all = state.services.participants(&permit, &consultation).await?.into_iter().map(|OpenParticipant { participant: p, name }| {
-        ParticipantView { id: p.id, name, role: p.role, place: p.place, joined_at: p.joined_at }
+    let all = state.services.participants(&permit, &consultation).await?.into_inner();
+    let all = all.into_iter().map(|OpenParticipant { participant: p, name }| ParticipantView {
+        id: p.id,
+        name,
+        role: p.role,
+        place: p.place,
+        joined_at: p.joined_at,
     });
     Ok(HttpResponse::Ok().json(Participants { participants: all.collect() }))
 }

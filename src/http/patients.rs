@@ -78,6 +78,6 @@ pub async fn create(request: HttpRequest, state: web::Data<State>, body: web::Js
 pub async fn search(request: HttpRequest, state: web::Data<State>, body: web::Json<PatientSearch>) -> Answer {
     let (caller, _) = caller::staff(&request, &state).await?;
     let permit = state.services.permit::<SearchPatients>(&caller).await?;
-    let patients = state.services.search_patients(&permit, &body.text).await?;
+    let patients = state.services.search_patients(&permit, &body.text).await?.into_inner();
     Ok(HttpResponse::Ok().json(Patients { patients: patients.into_iter().map(PatientView::from).collect() }))
 }

@@ -61,7 +61,7 @@ pub struct Presentation {
 pub async fn open(request: HttpRequest, state: web::Data<State>, id: web::Path<RecordingId>) -> Answer {
     let (caller, _) = caller::staff(&request, &state).await?;
     let (permit, recording) = state.services.permit_recording::<PlayRecording>(&caller, *id).await?;
-    let viewing = state.services.start_playback(&permit, recording).await?;
+    let viewing = state.services.start_playback(&permit, recording).await?.into_inner();
     let presentations = viewing.presented.into_iter().enumerate().map(|(index, p)| Presentation {
         participant_id: p.participant,
         name: p.name,

@@ -57,7 +57,7 @@ pub struct ConsentTextSummary {
 pub async fn read(request: HttpRequest, state: web::Data<State>) -> Answer {
     let (caller, _) = caller::staff(&request, &state).await?;
     let permit = state.services.permit::<ReadPolicies>(&caller).await?;
-    let in_force = state.services.policies(&permit).await?;
+    let in_force = state.services.policies(&permit).await?.into_inner();
     let files = in_force.bundle.files().iter().map(|(path, content)| PolicyFile {
         path: path.to_owned(),
         kind: kind(path),

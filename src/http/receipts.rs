@@ -134,7 +134,7 @@ pub async fn own(
     let form = form(wanted.form.as_deref())?;
     let caller = caller::anyone(&request, &state, id).await?;
     let (permit, consultation) = state.services.permit_consultation::<ReadOwnConsents>(&caller, id).await?;
-    Ok(file(form, consent, state.services.own_receipt(&permit, &consultation, consent, form).await?))
+    Ok(file(form, consent, state.services.own_receipt(&permit, &consultation, consent, form).await?.into_inner()))
 }
 
 /// Make a private link to one's receipts.
@@ -142,14 +142,14 @@ pub async fn own(
 pub async fn make_link(request: HttpRequest, state: web::Data<State>, id: web::Path<ConsultationId>) -> Answer {
     let caller = caller::anyone(&request, &state, *id).await?;
     let (permit, consultation) = state.services.permit_consultation::<ReadOwnConsents>(&caller, *id).await?;
-    let made = state.services.make_receipt_link(&permit, &consultation).await?;
+    let made = state.services.make_receipt_link(&permit, &consultation).await?.into_inner();
     Ok(HttpResponse::Created().json(ReceiptLinkView { link: made.link.expose().to_owned(), expires_at: made.expires_at }))
 }
 
 /// What a private link opens.
 #[utoipa::path(post, path = "/api/v1/receipt-links/{id}/open", tag = "Receipts", params(("id" = String, Path)), request_body = LinkSecret, responses((status = 200, body = ReceiptsView), (status = 404, body = ProblemBody), (status = 429, body = ProblemBody)))]
 pub async fn open(request: HttpRequest, state: web::Data<State>, id: web::Path<ReceiptLinkId>, body: web::Json<LinkSecret>) -> Answer {
-    let receipts = state.services.open_receipt_link(&caller::anonymous(&request), *id, &body.secret).await?;
+    let receipts = state.services.open_receipt_link(&caller::anonymous(&request), *id, &body.secret).await?.into_inner();
     Ok(HttpResponse::Ok().json(ReceiptsView::of(&state, receipts)))
 }
 
@@ -157,9 +157,9 @@ pub async fn open(request: HttpRequest, state: web::Data<State>, id: web::Path<R
 #[utoipa::path(post, path = "/api/v1/receipt-links/{id}/receipt", tag = "Receipts", params(("id" = String, Path)), request_body = LinkReceipt, responses((status = 200), (status = 404, body = ProblemBody), (status = 409, body = ProblemBody), (status = 422, body = ProblemBody), (status = 429, body = ProblemBody)))]
 pub async fn take(request: HttpRequest, state: web::Data<State>, id: web::Path<ReceiptLinkId>, body: web::Json<LinkReceipt>) -> Answer {
     let form = form(body.form.as_deref())?;
-    let receipts = state.services.open_receipt_link(&caller::anonymous(&request), *id, &body.secret).await?;
+    let receipts = state.services.open_receipt_link(&caller::anonymous(&request), *id, &body.secret).await?.into_inner();
     let (permit, consultation) = state.services.permit_consultation::<ReadOwnConsents>(&receipts.caller, receipts.consultation).await?;
-    Ok(file(form, body.consent, state.services.own_receipt(&permit, &consultation, body.consent, form).await?))
+    Ok(file(form, body.consent, state.services.own_receipt(&permit, &consultation, body.consent, form).await?.into_inner()))
 }
 
 /// Withdraw through a private link.
@@ -171,7 +171,7 @@ pub async fn withdraw(
     body: web::Json<LinkWithdrawal>,
 ) -> Answer {
     let LinkWithdrawal { secret, about, decision } = body.into_inner();
-    let receipts = state.services.open_receipt_link(&caller::anonymous(&request), *id, &secret).await?;
+    let receipts = state.services.open_receipt_link(&caller::anonymous(&request), *id, &secret).await?.into_inner();
     let (permit, consultation) = state.services.permit_consultation::<DecideConsent>(&receipts.caller, receipts.consultation).await?;
     let recorded = match decision {
         Some(decision) => state.services.withdraw_signed(&permit, &consultation, decision.into(), Method::ReceiptLink).await?,

@@ -144,7 +144,7 @@ pub async fn ask(request: HttpRequest, state: web::Data<State>, id: web::Path<Co
 pub async fn of_consultation(request: HttpRequest, state: web::Data<State>, id: web::Path<ConsultationId>) -> Answer {
     let caller = caller::anyone(&request, &state, *id).await?;
     let (permit, consultation) = state.services.permit_consultation::<ReadConsultation>(&caller, *id).await?;
-    let recordings = state.services.recordings_of(&permit, &consultation).await?;
+    let recordings = state.services.recordings_of(&permit, &consultation).await?.into_inner();
     Ok(HttpResponse::Ok().json(Recordings { recordings: recordings.into_iter().map(RecordingView::from).collect() }))
 }
 
@@ -153,7 +153,7 @@ pub async fn of_consultation(request: HttpRequest, state: web::Data<State>, id: 
 pub async fn list(request: HttpRequest, state: web::Data<State>) -> Answer {
     let (caller, _) = caller::staff(&request, &state).await?;
     let permit = state.services.permit::<ListRecordings>(&caller).await?;
-    let recordings = state.services.recordings(&permit).await?;
+    let recordings = state.services.recordings(&permit).await?.into_inner();
     Ok(HttpResponse::Ok().json(Recordings { recordings: recordings.into_iter().map(RecordingView::from).collect() }))
 }
 
@@ -162,7 +162,7 @@ pub async fn list(request: HttpRequest, state: web::Data<State>) -> Answer {
 pub async fn read(request: HttpRequest, state: web::Data<State>, id: web::Path<RecordingId>) -> Answer {
     let (caller, _) = caller::staff(&request, &state).await?;
     let permit = state.services.permit::<ListRecordings>(&caller).await?;
-    let found = state.services.recording(&permit, *id).await?;
+    let found = state.services.recording(&permit, *id).await?.into_inner();
     Ok(HttpResponse::Ok().json(RecordingView::from(found)))
 }
 

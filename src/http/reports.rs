@@ -109,7 +109,8 @@ pub struct AccountingView {
 pub async fn disclosures(request: HttpRequest, state: web::Data<State>, body: web::Json<AccountingWanted>) -> Answer {
     let (caller, _) = caller::staff(&request, &state).await?;
     let permit = state.services.permit::<ExportAudit>(&caller).await?;
-    let Accounting { patient, from, to, disclosures } = state.services.accounting(&permit, body.patient, body.from, body.to).await?;
+    let Accounting { patient, from, to, disclosures } =
+        state.services.accounting(&permit, body.patient, body.from, body.to).await?.into_inner();
     if body.form == ReportForm::Csv {
         let mut lines = vec![row(["date", "recipient", "address", "description", "purpose", "way", "exempt", "entry"])];
         for d in &disclosures {
@@ -146,7 +147,7 @@ pub struct PatientReportWanted {
 pub async fn access(request: HttpRequest, state: web::Data<State>, body: web::Json<PatientReportWanted>) -> Answer {
     let (caller, _) = caller::staff(&request, &state).await?;
     let permit = state.services.permit::<ExportAudit>(&caller).await?;
-    let page = state.services.patient_report(&permit, body.patient, &body.language).await?;
+    let page = state.services.patient_report(&permit, body.patient, &body.language).await?.into_inner();
     Ok(HttpResponse::Ok()
         .content_type("text/html; charset=utf-8")
         .insert_header((header::CONTENT_DISPOSITION, "attachment; filename=\"access-report.html\""))
@@ -208,7 +209,7 @@ pub struct RetentionReportView {
 pub async fn retention(request: HttpRequest, state: web::Data<State>, body: web::Json<PeriodWanted>) -> Answer {
     let (caller, _) = caller::staff(&request, &state).await?;
     let permit = state.services.permit::<ExportAudit>(&caller).await?;
-    let report = state.services.retention_report(&permit, body.from, body.to).await?;
+    let report = state.services.retention_report(&permit, body.from, body.to).await?.into_inner();
     if body.form == ReportForm::Csv {
         return Ok(table("bedside-retention", &retention_lines(&report)));
     }
@@ -271,7 +272,7 @@ pub struct ConsentReportView {
 pub async fn consents(request: HttpRequest, state: web::Data<State>, body: web::Json<PeriodWanted>) -> Answer {
     let (caller, _) = caller::staff(&request, &state).await?;
     let permit = state.services.permit::<ExportAudit>(&caller).await?;
-    let report = state.services.consent_report(&permit, body.from, body.to).await?;
+    let report = state.services.consent_report(&permit, body.from, body.to).await?.into_inner();
     let ConsentReport { tallies, recordings, without_consent, withdrawn, samples } = report;
     if body.form == ReportForm::Csv {
         let mut lines = vec![row(["part", "text", "decision", "method", "decisions", "people"])];

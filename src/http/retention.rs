@@ -45,7 +45,7 @@ pub struct RetainedRecording {
 pub async fn read(request: HttpRequest, state: web::Data<State>) -> Answer {
     let (caller, _) = caller::staff(&request, &state).await?;
     let permit = state.services.permit::<ReadRetention>(&caller).await?;
-    let view = state.services.retention(&permit).await?;
+    let view = state.services.retention(&permit).await?.into_inner();
     let recordings = view.recordings.into_iter().map(|listed| RetainedRecording {
         recording_id: listed.recording.id,
         consultation_id: listed.recording.consultation,

@@ -14,6 +14,7 @@ use crate::identity::password_rules::{SHORTEST_ALONE, SHORTEST_WITH_FACTOR};
 use crate::services::Services;
 use crate::services::error::{LinkRefusal, ServiceError};
 use crate::services::events::Happened;
+use crate::services::recorded::Recorded;
 use crate::services::second_factors::Factors;
 use crate::services::throttle::Tried;
 use crate::storage::accounts::{self, Account, AccountLink};
@@ -52,10 +53,9 @@ impl Services {
     ///
     /// # Errors
     /// If it cannot be read or the read not audited.
-    pub async fn accounts(&self, permit: &Permit<ReadAccounts>) -> Result<Vec<Overview>, ServiceError> {
+    pub async fn accounts(&self, permit: &Permit<ReadAccounts>) -> Result<Recorded<Vec<Overview>>, ServiceError> {
         let all = self.overviews().await?;
-        self.record(self.entry(Event::AccountsListed, permit.caller())?.with("count", all.len())).await?;
-        Ok(all)
+        self.recorded(self.entry(Event::AccountsListed, permit.caller())?.with("count", all.len()), all).await
     }
 
     /// Every account with what it may do: the access review.
@@ -65,18 +65,19 @@ impl Services {
     pub async fn access_review(
         &self,
         permit: &Permit<ReadAccess>,
-    ) -> Result<Vec<(Overview, Vec<(&'static str, &'static str)>)>, ServiceError> {
+    ) -> Result<Recorded<Vec<(Overview, Vec<(&'static str, &'static str)>)>>, ServiceError> {
         let all = self.overviews().await?;
         let bundle = self.policy().bundle;
-        self.record(self.entry(Event::AccessReviewed, permit.caller())?.with("count", all.len())).await?;
+        let entry = self.entry(Event::AccessReviewed, permit.caller())?.with("count", all.len());
         let reach: HashMap<AccountRole, Vec<_>> = AccountRole::ALL.into_iter().map(|role| (role, bundle.access().reach_of(role))).collect();
-        Ok(all
+        let reviewed: Vec<_> = all
             .into_iter()
             .map(|one| {
                 let may = if one.account.active { reach.get(&one.account.role).cloned().unwrap_or_default() } else { Vec::new() };
                 (one, may)
             })
-            .collect())
+            .collect();
+        self.recorded(entry, reviewed).await
     }
 
     async fn overviews(&self) -> Result<Vec<Overview>, ServiceError> {

@@ -7,6 +7,7 @@ use crate::domain::audit::{Entry, Event, NETWORK, Outcome};
 use crate::services::Services;
 use crate::services::entries::personal_values;
 use crate::services::error::ServiceError;
+use crate::services::recorded::Recorded;
 use crate::storage::accounts;
 use crate::storage::audit::{self, StoredCheckpoint, StoredEntry};
 use crate::storage::audit_activity;
@@ -74,7 +75,7 @@ impl Services {
     ///
     /// # Errors
     /// If it cannot be read or the search not audited.
-    pub async fn search_audit(&self, permit: &Permit<ReadAudit>, wanted: Search) -> Result<Found, ServiceError> {
+    pub async fn search_audit(&self, permit: &Permit<ReadAudit>, wanted: Search) -> Result<Recorded<Found>, ServiceError> {
         let limit = wanted.limit.clamp(1, 200);
         let network = wanted.network.as_deref().map(|address| self.network_term(address)).transpose()?;
         let narrowed = [
@@ -94,7 +95,7 @@ impl Services {
         for (kind, id) in &wanted.about {
             entry = if kind == "unusual" { entry.with("unusual", id.as_str()) } else { entry.about(kind, id) };
         }
-        self.record(entry).await?;
+        let recorded = self.recorded(entry, ()).await?;
         let size = self.checkpoint().await?.size;
         let complete = self.sequencer.findable(&self.database, size).await;
         let page = Search { limit: limit + 1, network, ..wanted };
@@ -104,7 +105,7 @@ impl Services {
         stored.truncate(limit as usize);
         let entries = self.found(read.tx(), stored).await?;
         let next_before = entries.last().filter(|_| more).map(|entry| entry.index);
-        Ok(Found { entries, next_before, size, complete })
+        Ok(recorded.map(|()| Found { entries, next_before, size, complete }))
     }
 
     /// Waits until everything in the log can be found, for what must not leave anything out.
@@ -146,7 +147,7 @@ impl Services {
     ///
     /// # Errors
     /// If it cannot be read or the check not audited.
-    pub async fn verify_audit(&self, permit: &Permit<ReadAudit>) -> Result<Verified, ServiceError> {
+    pub async fn verify_audit(&self, permit: &Permit<ReadAudit>) -> Result<Recorded<Verified>, ServiceError> {
         let verified = {
             let mut read = self.database.read_much().await?;
             self.verify(read.tx()).await?
@@ -160,8 +161,7 @@ impl Services {
         if let Some(bad) = &verified.first_bad {
             entry = entry.with("first_bad", bad.index);
         }
-        self.record(entry).await?;
-        Ok(verified)
+        self.recorded(entry, verified).await
     }
 
     /// The newest signed checkpoint.

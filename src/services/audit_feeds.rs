@@ -7,12 +7,14 @@ use crate::domain::access::{ExportAudit, Permit};
 use crate::domain::audit::Event;
 use crate::services::Services;
 use crate::services::audit::FoundEntry;
+use crate::services::bundle::{Chunks, hand_on};
 use crate::services::csv;
 use crate::services::error::ServiceError;
+use crate::services::recorded::Recorded;
 use crate::storage::audit_index::{self, Search};
 use serde_json::json;
 use std::sync::Arc;
-use tokio::sync::mpsc::{Receiver, Sender, channel};
+use tokio::sync::mpsc::{Sender, channel};
 
 /// Entries read at a time.
 const PAGE: u32 = 500;
@@ -91,7 +93,7 @@ impl Services {
         wanted: Search,
         form: Form,
         disclose: bool,
-    ) -> Result<Receiver<Result<Vec<u8>, ServiceError>>, ServiceError> {
+    ) -> Result<Recorded<Chunks>, ServiceError> {
         self.nothing_pending()?;
         let network = wanted.network.as_deref().map(|address| self.network_term(address)).transpose()?;
         let mut entry = self.entry(Event::AuditExported, permit.caller())?.with("format", form.as_str()).with("disclosed", disclose);
@@ -99,11 +101,10 @@ impl Services {
             entry = if kind == "unusual" { entry.with("unusual", id.as_str()) } else { entry.about(kind, id) };
         }
         self.everything_findable().await?;
-        self.record(entry).await?;
-        self.everything_findable().await?;
         let (out, chunks) = channel(AHEAD);
+        let (wanted, chunks) = self.recorded(entry, (Search { network, ..wanted }, chunks)).await?.unzip();
+        self.everything_findable().await?;
         let services = Arc::clone(self);
-        let wanted = Search { network, ..wanted };
         tokio::spawn(async move {
             if let Err(error) = services.write_entries(wanted, form, disclose, &out).await {
                 // the connection breaks off: what came is not taken for the whole
@@ -113,15 +114,16 @@ impl Services {
         Ok(chunks)
     }
 
+    /// Writes an export that is on the record.
     async fn write_entries(
         &self,
-        mut wanted: Search,
+        wanted: Recorded<Search>,
         form: Form,
         disclose: bool,
         out: &Sender<Result<Vec<u8>, ServiceError>>,
     ) -> Result<(), ServiceError> {
-        let given_up = |_| ServiceError::Internal("the export was given up".to_owned());
         let mut read = self.database.read_much().await?;
+        let mut wanted = wanted.into_inner();
         wanted.limit = PAGE;
         let mut text = form.head();
         let mut first = true;
@@ -158,9 +160,9 @@ impl Services {
             wanted.before = last;
             if !more {
                 text.push_str(form.foot());
-                return out.send(Ok(text.into_bytes())).await.map_err(given_up);
+                return hand_on(out, text.into_bytes()).await;
             }
-            out.send(Ok(std::mem::take(&mut text).into_bytes())).await.map_err(given_up)?;
+            hand_on(out, std::mem::take(&mut text).into_bytes()).await?;
         }
     }
 }

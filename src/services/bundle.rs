@@ -7,14 +7,18 @@ use crate::domain::access::{ExportAudit, Permit};
 use crate::domain::audit::Event;
 use crate::services::Services;
 use crate::services::error::ServiceError;
+use crate::services::recorded::Recorded;
 use crate::storage::audit::{self, StoredEntry};
 use crate::storage::audit_feeds;
 use serde_json::json;
 use std::sync::Arc;
+use std::time::Duration;
 use tokio::sync::mpsc::{Receiver, Sender, channel};
 
 /// Chunks that wait for a slow reader.
 const AHEAD: usize = 8;
+/// How long whoever asked for an export may take nothing of it.
+const STALLED: Duration = Duration::from_mins(1);
 
 const README: &str = "This is an export of the audit log of a Bedside server.
 
@@ -41,6 +45,9 @@ pub enum Disclose {
     Everything,
 }
 
+/// An export as it is written, piece by piece.
+pub type Chunks = Receiver<Result<Vec<u8>, ServiceError>>;
+
 impl Services {
     /// Begins an export; what comes out of the channel is the file.
     ///
@@ -50,11 +57,12 @@ impl Services {
         self: &Arc<Self>,
         permit: &Permit<ExportAudit>,
         disclose: Disclose,
-    ) -> Result<Receiver<Result<Vec<u8>, ServiceError>>, ServiceError> {
+    ) -> Result<Recorded<Chunks>, ServiceError> {
         self.nothing_pending()?;
         let disclosed = disclose == Disclose::Everything;
-        self.record(self.entry(Event::AuditExported, permit.caller())?.with("format", "bundle").with("disclosed", disclosed)).await?;
+        let entry = self.entry(Event::AuditExported, permit.caller())?.with("format", "bundle").with("disclosed", disclosed);
         let (out, chunks) = channel(AHEAD);
+        let (disclose, chunks) = self.recorded(entry, (disclose, chunks)).await?.unzip();
         let services = Arc::clone(self);
         tokio::spawn(async move {
             if let Err(error) = services.write_bundle(disclose, &out).await {
@@ -65,7 +73,9 @@ impl Services {
         Ok(chunks)
     }
 
-    async fn write_bundle(&self, disclose: Disclose, out: &Sender<Result<Vec<u8>, ServiceError>>) -> Result<(), ServiceError> {
+    /// Writes an export that is on the record.
+    async fn write_bundle(&self, disclose: Recorded<Disclose>, out: &Sender<Result<Vec<u8>, ServiceError>>) -> Result<(), ServiceError> {
+        let disclose = disclose.into_inner();
         let mut read = self.database.read_much().await?;
         let checkpoints = audit::checkpoints(read.tx()).await?;
         let newest = checkpoints.last().ok_or(ServiceError::NotFound("checkpoint"))?;
@@ -163,6 +173,12 @@ pub(crate) fn entry_bundle(entries: &[StoredEntry]) -> Result<Vec<u8>, ServiceEr
     Ok(bytes)
 }
 
+/// Hands a piece of an export to whoever asked for it. Who has gone away, or takes nothing for a minute, does not get the rest: a connection to
+/// the database is held for them meanwhile.
+pub(super) async fn hand_on(out: &Sender<Result<Vec<u8>, ServiceError>>, piece: Vec<u8>) -> Result<(), ServiceError> {
+    out.send_timeout(Ok(piece), STALLED).await.map_err(|_| ServiceError::Internal("the export was given up".to_owned()))
+}
+
 /// Writes a tar archive (POSIX ustar) in chunks.
 struct Tar<'a> {
     out: &'a Sender<Result<Vec<u8>, ServiceError>>,
@@ -184,9 +200,7 @@ impl Tar<'_> {
     }
 
     async fn flush(&mut self) -> Result<(), ServiceError> {
-        // whoever asked may have gone away
-        let chunk = std::mem::take(&mut self.chunk);
-        self.out.send(Ok(chunk)).await.map_err(|_| ServiceError::Internal("the export was given up".to_owned()))
+        hand_on(self.out, std::mem::take(&mut self.chunk)).await
     }
 
     async fn end(&mut self) -> Result<(), ServiceError> {

@@ -18,6 +18,7 @@ use crate::services::consents::OpenConsent;
 use crate::services::csv;
 use crate::services::error::ServiceError;
 use crate::services::policies::AcceptedText;
+use crate::services::recorded::Recorded;
 use crate::storage::consents::{self, Search};
 use crate::storage::database::Tx;
 use crate::storage::{consultations, participants, recordings};
@@ -85,22 +86,23 @@ impl Services {
     ///
     /// # Errors
     /// If they cannot be read or the look not audited.
-    pub async fn search_consents(&self, permit: &Permit<ReadConsents>, wanted: Search) -> Result<Vec<OpenConsent>, ServiceError> {
+    pub async fn search_consents(&self, permit: &Permit<ReadConsents>, wanted: Search) -> Result<Recorded<Vec<OpenConsent>>, ServiceError> {
         let wanted = Search { limit: wanted.limit.clamp(1, MOST), ..wanted };
         let register = if wanted.decision == Some(Decision::Withdrawn) { "withdrawals" } else { "decisions" };
-        self.record(self.entry(Event::ConsentsRead, permit.caller())?.with("register", register).with("narrowed_by", narrowed(&wanted)))
-            .await?;
+        let entry = self.entry(Event::ConsentsRead, permit.caller())?.with("register", register).with("narrowed_by", narrowed(&wanted));
+        let recorded = self.recorded(entry, ()).await?;
         let mut read = self.database.read().await?;
         let found = consents::search(read.tx(), &wanted).await?;
-        self.with_standing(read.tx(), found).await
+        let open = self.with_standing(read.tx(), found).await?;
+        Ok(recorded.map(|()| open))
     }
 
     /// How far the consents of the newest consultations go.
     ///
     /// # Errors
     /// If they cannot be read or the look not audited.
-    pub async fn consent_coverage(&self, permit: &Permit<ReadConsents>) -> Result<Vec<Coverage>, ServiceError> {
-        self.record(self.entry(Event::ConsentsRead, permit.caller())?.with("register", "coverage")).await?;
+    pub async fn consent_coverage(&self, permit: &Permit<ReadConsents>) -> Result<Recorded<Vec<Coverage>>, ServiceError> {
+        let recorded = self.recorded(self.entry(Event::ConsentsRead, permit.caller())?.with("register", "coverage"), ()).await?;
         let bundle = self.policy().bundle;
         let mut read = self.database.read().await?;
         let mut all = Vec::new();
@@ -138,24 +140,30 @@ impl Services {
             }
             all.push(Coverage { consultation, people, recordings: made });
         }
-        Ok(all)
+        Ok(recorded.map(|()| all))
     }
 
     /// Every consent text that was ever accepted, and when it was in force.
     ///
     /// # Errors
     /// If they cannot be read or the look not audited.
-    pub async fn texts_in_force(&self, permit: &Permit<ReadConsents>) -> Result<Vec<AcceptedText>, ServiceError> {
-        self.record(self.entry(Event::ConsentsRead, permit.caller())?.with("register", "texts")).await?;
+    pub async fn texts_in_force(&self, permit: &Permit<ReadConsents>) -> Result<Recorded<Vec<AcceptedText>>, ServiceError> {
+        let recorded = self.recorded(self.entry(Event::ConsentsRead, permit.caller())?.with("register", "texts"), ()).await?;
         let mut read = self.database.read().await?;
-        self.accepted_texts(read.tx()).await
+        let texts = self.accepted_texts(read.tx()).await?;
+        Ok(recorded.map(|()| texts))
     }
 
     /// Decisions that fit as a file.
     ///
     /// # Errors
     /// [`ServiceError::NoticeRequired`] if one of them is protected and the notice missing; if they cannot be read or the export not audited.
-    pub async fn export_consents(&self, permit: &Permit<ExportConsents>, wanted: Search, form: ExportForm) -> Result<String, ServiceError> {
+    pub async fn export_consents(
+        &self,
+        permit: &Permit<ExportConsents>,
+        wanted: Search,
+        form: ExportForm,
+    ) -> Result<Recorded<String>, ServiceError> {
         self.nothing_pending()?;
         let wanted = Search { limit: MOST_EXPORTED, ..wanted };
         let (text, count) = {
@@ -173,8 +181,7 @@ impl Services {
             (text, count)
         };
         let entry = self.entry(Event::ConsentsExported, permit.caller())?.with("form", form.as_str()).with("count", count);
-        self.record(entry.with("narrowed_by", narrowed(&wanted))).await?;
-        Ok(text)
+        self.recorded(entry.with("narrowed_by", narrowed(&wanted)), text).await
     }
 
     /// Everything about the consents of one consultation, file by file: receipts with their proofs, on paper too, the words, FHIR, and a
@@ -186,9 +193,10 @@ impl Services {
         &self,
         permit: &Permit<ExportConsents>,
         id: ConsultationId,
-    ) -> Result<Vec<(String, Vec<u8>)>, ServiceError> {
+    ) -> Result<Recorded<Vec<(String, Vec<u8>)>>, ServiceError> {
         self.nothing_pending()?;
-        self.record(self.entry(Event::ConsentsExported, permit.caller())?.with("form", "dossier").about("consultation", id)).await?;
+        let entry = self.entry(Event::ConsentsExported, permit.caller())?.with("form", "dossier").about("consultation", id);
+        let recorded = self.recorded(entry, ()).await?;
         let mut read = self.database.read().await?;
         let consultation = consultations::lookup(read.tx(), id).await?.ok_or(ServiceError::NotFound("consultation"))?;
         let all = consents::of_consultation(read.tx(), id).await?;
@@ -270,7 +278,7 @@ impl Services {
         files.push(("consents.fhir.json".to_owned(), serde_json::to_vec_pretty(&fhir).map_err(|e| ServiceError::Internal(e.to_string()))?));
         page.push("## Files\n\n- `receipts/`: each decision as a signed receipt with its inclusion proof, and on paper\n- `texts/`: the exact words that were shown\n- `consents.fhir.json`: the decisions as FHIR R4 Consent resources\n".to_owned());
         files.insert(0, ("README.md".to_owned(), page.join("\n\n").into_bytes()));
-        Ok(files)
+        Ok(recorded.map(|()| files))
     }
 
     /// Opens decisions of a register. Whether one stands hangs on all of its person's, also on those that do not fit.

@@ -20,6 +20,7 @@ use crate::services::Services;
 use crate::services::error::ServiceError;
 use crate::services::events::{Answer, Happened};
 use crate::services::participants::OpenParticipant;
+use crate::services::recorded::Recorded;
 use crate::storage::consents::{self, Consent, SignedStatement};
 use crate::storage::database::Tx;
 use crate::storage::participants::{self, Participant};
@@ -52,9 +53,9 @@ struct Signed {
     signature: Vec<u8>,
 }
 
-/// What came of a decision.
+/// A decision as it was kept, and what came of it.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub struct Recorded {
+pub struct KeptDecision {
     /// The record.
     pub id: ConsentId,
     /// What becomes of what was recorded so far, where someone withdrew from a recording that had begun.
@@ -190,7 +191,7 @@ impl Services {
         consultation: &Consultation,
         presented: Presented,
         method: Method,
-    ) -> Result<Recorded, ServiceError> {
+    ) -> Result<KeptDecision, ServiceError> {
         let signed = presented.read()?;
         let statement = &signed.statement;
         let own = {
@@ -272,7 +273,7 @@ impl Services {
         &self,
         permit: &Permit<ReadGivenConsents>,
         consultation: &Consultation,
-    ) -> Result<Vec<OpenConsent>, ServiceError> {
+    ) -> Result<Recorded<Vec<OpenConsent>>, ServiceError> {
         let open = {
             let mut read = self.database.read().await?;
             let all = consents::of_consultation(read.tx(), consultation.id).await?;
@@ -280,8 +281,7 @@ impl Services {
         };
         let entry =
             self.entry(Event::ConsentsRead, permit.caller())?.about("consultation", consultation.id).with("register", "consultation");
-        self.record(entry).await?;
-        Ok(open)
+        self.recorded(entry, open).await
     }
 
     /// The caller's own decisions in a consultation.
@@ -292,7 +292,7 @@ impl Services {
         &self,
         permit: &Permit<ReadOwnConsents>,
         consultation: &Consultation,
-    ) -> Result<Vec<OpenConsent>, ServiceError> {
+    ) -> Result<Recorded<Vec<OpenConsent>>, ServiceError> {
         let (own, open) = {
             let mut read = self.database.read().await?;
             let own = self.own_participant(read.tx(), permit.caller(), consultation).await?.ok_or(ServiceError::NotFound("participant"))?;
@@ -300,8 +300,7 @@ impl Services {
             (own.id, self.open_consents(read.tx(), all).await?)
         };
         let entry = self.entry(Event::ReceiptRead, permit.caller())?.about("participant", own).about("consultation", consultation.id);
-        self.record(entry).await?;
-        Ok(open)
+        self.recorded(entry, open).await
     }
 
     /// Opens decisions; the ones that stand are told from those that a later one replaced.
@@ -454,13 +453,13 @@ impl Services {
     }
 
     /// A statement that was recorded already is answered as it was then; one whose id was used for another is refused.
-    async fn recorded_before(&self, signed: &Signed, own: &Participant) -> Result<Option<Recorded>, ServiceError> {
+    async fn recorded_before(&self, signed: &Signed, own: &Participant) -> Result<Option<KeptDecision>, ServiceError> {
         let Some(before) = consents::lookup(self.database.read().await?.tx(), signed.statement.id).await? else { return Ok(None) };
         let same = before.participant == own.id && before.statement.as_ref().is_some_and(|s| s.signature == signed.signature);
         if !same {
             return Err(ServiceError::ConsentMismatch);
         }
-        Ok(Some(Recorded { id: before.id, what_was_recorded: None, place: own.place }))
+        Ok(Some(KeptDecision { id: before.id, what_was_recorded: None, place: own.place }))
     }
 
     async fn decide_about_recording(
@@ -470,7 +469,7 @@ impl Services {
         recording: Recording,
         signed: Signed,
         method: Method,
-    ) -> Result<Recorded, ServiceError> {
+    ) -> Result<KeptDecision, ServiceError> {
         // a first word is for those who are in the call
         if own.place != Place::InCall {
             return Err(ServiceError::Conflict("Only someone in the call decides about its recording."));
@@ -499,7 +498,7 @@ impl Services {
         }
         let happened = Happened::Decided { recording: recording.id, participant: own.id, answer: Answer::Kinds(kinds) };
         self.commit_telling(tx, vec![entry], recording.consultation, happened).await?;
-        Ok(Recorded { id: consent.id, what_was_recorded: None, place: own.place })
+        Ok(KeptDecision { id: consent.id, what_was_recorded: None, place: own.place })
     }
 
     async fn decide_about_text(
@@ -510,7 +509,7 @@ impl Services {
         moment: Moment,
         signed: Signed,
         method: Method,
-    ) -> Result<Recorded, ServiceError> {
+    ) -> Result<KeptDecision, ServiceError> {
         if consultation.state.is_over() {
             return Err(ServiceError::ConsultationEnded);
         }
@@ -549,7 +548,7 @@ impl Services {
             _ => Happened::TextDecided { participant: participant.id, text },
         };
         self.commit_telling(tx, entries, consultation.id, happened).await?;
-        Ok(Recorded { id: consent.id, what_was_recorded: None, place })
+        Ok(KeptDecision { id: consent.id, what_was_recorded: None, place })
     }
 
     /// The record of a signed decision, with its entry.

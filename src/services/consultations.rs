@@ -12,6 +12,7 @@ use crate::services::Services;
 use crate::services::error::ServiceError;
 use crate::services::events::Happened;
 use crate::services::patients::Patient;
+use crate::services::recorded::Recorded;
 use crate::storage::database::Tx;
 use crate::storage::{accounts, consultations, patients};
 
@@ -114,7 +115,7 @@ impl Services {
     ///
     /// # Errors
     /// If they cannot be read or the read not audited.
-    pub async fn consultations(&self, permit: &Permit<ListConsultations>) -> Result<Vec<OpenConsultation>, ServiceError> {
+    pub async fn consultations(&self, permit: &Permit<ListConsultations>) -> Result<Recorded<Vec<OpenConsultation>>, ServiceError> {
         let practitioner = permit.account().ok_or(ServiceError::Unauthenticated)?;
         let mut open = Vec::new();
         {
@@ -123,15 +124,14 @@ impl Services {
                 open.push(self.open_consultation(read.tx(), consultation).await?);
             }
         }
-        self.record(self.entry(Event::ConsultationsListed, permit.caller())?.with("count", open.len())).await?;
-        Ok(open)
+        self.recorded(self.entry(Event::ConsultationsListed, permit.caller())?.with("count", open.len()), open).await
     }
 
     /// Every clinician's consultations, newest first.
     ///
     /// # Errors
     /// If they cannot be read or the read not audited.
-    pub async fn all_consultations(&self, permit: &Permit<ListAllConsultations>) -> Result<Vec<OpenConsultation>, ServiceError> {
+    pub async fn all_consultations(&self, permit: &Permit<ListAllConsultations>) -> Result<Recorded<Vec<OpenConsultation>>, ServiceError> {
         let mut open = Vec::new();
         {
             let mut read = self.database.read().await?;
@@ -139,8 +139,7 @@ impl Services {
                 open.push(self.open_consultation(read.tx(), consultation).await?);
             }
         }
-        self.record(self.entry(Event::ConsultationsListed, permit.caller())?.with("count", open.len())).await?;
-        Ok(open)
+        self.recorded(self.entry(Event::ConsultationsListed, permit.caller())?.with("count", open.len()), open).await
     }
 
     /// The ids of the caller's own consultations that are not over. Tells nothing of a patient, so the read is no event.
@@ -161,17 +160,15 @@ impl Services {
         &self,
         permit: &Permit<ReadConsultation>,
         consultation: Consultation,
-    ) -> Result<OpenConsultation, ServiceError> {
+    ) -> Result<Recorded<OpenConsultation>, ServiceError> {
         let id = consultation.id;
         let open = {
             let mut read = self.database.read().await?;
             self.open_consultation(read.tx(), consultation).await?
         };
-        self.record(
-            self.entry(Event::ConsultationRead, permit.caller())?.about("consultation", id).about("patient", open.consultation.patient),
-        )
-        .await?;
-        Ok(open)
+        let entry =
+            self.entry(Event::ConsultationRead, permit.caller())?.about("consultation", id).about("patient", open.consultation.patient);
+        self.recorded(entry, open).await
     }
 
     /// Calls a planned consultation off.

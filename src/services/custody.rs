@@ -7,6 +7,7 @@ use crate::domain::patient::FieldError;
 use crate::domain::recording::Recording;
 use crate::services::Services;
 use crate::services::error::ServiceError;
+use crate::services::recorded::Recorded;
 use crate::storage::accounts;
 use crate::storage::custody::{self, LegalHold, PlaybackGrant};
 use std::time::Duration;
@@ -127,8 +128,8 @@ impl Services {
     ///
     /// # Errors
     /// If they cannot be read or the read not audited.
-    pub async fn custody(&self, permit: &Permit<ReadCustody>, recording: RecordingId) -> Result<Custody, ServiceError> {
-        self.record(self.entry(Event::CustodyRead, permit.caller())?.about("recording", recording)).await?;
+    pub async fn custody(&self, permit: &Permit<ReadCustody>, recording: RecordingId) -> Result<Recorded<Custody>, ServiceError> {
+        let recorded = self.recorded(self.entry(Event::CustodyRead, permit.caller())?.about("recording", recording), ()).await?;
         let mut read = self.database.read().await?;
         let mut all = Custody { holds: Vec::new(), grants: Vec::new() };
         for hold in custody::holds(read.tx(), recording).await? {
@@ -139,7 +140,7 @@ impl Services {
             let name = self.display_name(read.tx(), grant.account).await?;
             all.grants.push((grant, name));
         }
-        Ok(all)
+        Ok(recorded.map(|()| all))
     }
 
     /// The recordings that an account was granted to watch.

@@ -12,6 +12,7 @@ use crate::domain::time::Timestamp;
 use crate::services::Services;
 use crate::services::error::ServiceError;
 use crate::services::events::Happened;
+use crate::services::recorded::Recorded;
 use crate::storage::emergency_accesses::{self, EmergencyAccess};
 use crate::storage::participants;
 use std::time::Duration;
@@ -126,7 +127,7 @@ impl Services {
     ///
     /// # Errors
     /// If they cannot be read or the read not audited.
-    pub async fn emergencies(&self, permit: &Permit<ReadEmergencies>) -> Result<Vec<OpenEmergency>, ServiceError> {
+    pub async fn emergencies(&self, permit: &Permit<ReadEmergencies>) -> Result<Recorded<Vec<OpenEmergency>>, ServiceError> {
         let mut open = Vec::new();
         {
             let mut read = self.database.read().await?;
@@ -151,8 +152,7 @@ impl Services {
                 open.push(OpenEmergency { access, account_name, words, seen_by_name });
             }
         }
-        self.record(self.entry(Event::EmergenciesListed, permit.caller())?.with("count", open.len())).await?;
-        Ok(open)
+        self.recorded(self.entry(Event::EmergenciesListed, permit.caller())?.with("count", open.len()), open).await
     }
 
     /// How many emergency accesses nobody has confirmed having seen. A number only, so the read is no event.

@@ -6,7 +6,7 @@
 use crate::crypto::disclosure::{digest, disclose, read};
 use crate::crypto::envelope::{SecretKey, open_value, seal_value};
 use crate::domain::audit::{Entry, NETWORK, Outcome, Server};
-use crate::domain::id::{ConsultationId, EntryId, PatientId};
+use crate::domain::id::{ConsultationId, EntryId, PatientId, RecordingId};
 use crate::services::Services;
 use crate::services::error::ServiceError;
 use crate::storage::audit::{self, NewEntry, SealedValues, StoredEntry};
@@ -15,6 +15,7 @@ use crate::storage::subject_keys::{self, Evidence};
 use std::cell::RefCell;
 use std::collections::HashMap;
 use std::sync::{Mutex, PoisonError};
+use uuid::Uuid;
 
 /// Subjects and consultations that are remembered.
 const REMEMBERED: usize = 4_096;
@@ -51,7 +52,8 @@ fn request_is_done() {
 #[derive(Default)]
 pub struct Known {
     keys: Mutex<HashMap<String, SecretKey>>,
-    patients: Mutex<HashMap<ConsultationId, PatientId>>,
+    /// By consultation or recording.
+    patients: Mutex<HashMap<Uuid, PatientId>>,
 }
 
 fn remember<K: std::hash::Hash + Eq, V>(map: &Mutex<HashMap<K, V>>, key: K, value: V) {
@@ -119,21 +121,27 @@ impl Services {
         }
     }
 
-    /// The patient of the consultation that an entry is about, unless it names a patient itself.
+    /// The patient of the consultation or recording that an entry is about, unless it names a patient itself.
     async fn patient_of(&self, tx: &mut Tx, entry: &Entry) -> Result<Option<PatientId>, ServiceError> {
-        let Some(consultation) = entry.entity("consultation").and_then(|id| id.parse::<ConsultationId>().ok()) else { return Ok(None) };
-        // a list of many is about no patient in particular
-        let many = entry.entities.iter().filter(|e| e.kind == "consultation").count() > 1;
-        if many || entry.entity("patient").is_some() {
+        if entry.entity("patient").is_some() {
             return Ok(None);
         }
-        let known = self.known.patients.lock().unwrap_or_else(PoisonError::into_inner).get(&consultation).copied();
+        // a list of many is about no patient in particular
+        let only = |kind: &str| entry.entity(kind).filter(|_| entry.entities.iter().filter(|e| e.kind == kind).count() == 1);
+        let consultation = only("consultation").and_then(|id| id.parse::<ConsultationId>().ok());
+        let recording = only("recording").and_then(|id| id.parse::<RecordingId>().ok()).filter(|_| entry.entity("consultation").is_none());
+        let Some(id) = consultation.map(ConsultationId::as_uuid).or(recording.map(RecordingId::as_uuid)) else { return Ok(None) };
+        let known = self.known.patients.lock().unwrap_or_else(PoisonError::into_inner).get(&id).copied();
         if known.is_some() {
             return Ok(known);
         }
-        let patient = subject_keys::patient_of(tx, consultation).await?;
+        let patient = match (consultation, recording) {
+            (Some(consultation), _) => subject_keys::patient_of(tx, consultation).await?,
+            (None, Some(recording)) => subject_keys::patient_of_recording(tx, recording).await?,
+            (None, None) => None,
+        };
         if let Some(patient) = patient {
-            remember(&self.known.patients, consultation, patient);
+            remember(&self.known.patients, id, patient);
         }
         Ok(patient)
     }

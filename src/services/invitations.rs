@@ -18,6 +18,7 @@ use crate::policy::catalogue::Notice;
 use crate::services::Services;
 use crate::services::error::ServiceError;
 use crate::services::events::Happened;
+use crate::services::recorded::Recorded;
 use crate::services::throttle::Tried;
 use crate::storage::database::Tx;
 use crate::storage::invitations::{self, StoredInvitation};
@@ -91,7 +92,7 @@ impl Services {
         &self,
         permit: &Permit<ReadConsultation>,
         consultation: &Consultation,
-    ) -> Result<Vec<OpenInvitation>, ServiceError> {
+    ) -> Result<Recorded<Vec<OpenInvitation>>, ServiceError> {
         debug_assert_eq!(permit.consultation(), Some(consultation.id));
         let mut read = self.database.read().await?;
         let mut open = Vec::new();
@@ -101,11 +102,9 @@ impl Services {
             open.push(OpenInvitation { invitation: stored.invitation, name_hint, link: None, code: None });
         }
         drop(read);
-        self.record(
-            self.entry(Event::ConsultationRead, permit.caller())?.about("consultation", consultation.id).with("part", "invitations"),
-        )
-        .await?;
-        Ok(open)
+        let entry =
+            self.entry(Event::ConsultationRead, permit.caller())?.about("consultation", consultation.id).with("part", "invitations");
+        self.recorded(entry, open).await
     }
 
     /// Makes a link for someone.

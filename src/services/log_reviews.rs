@@ -6,6 +6,7 @@ use crate::domain::id::LogReviewId;
 use crate::domain::patient::FieldError;
 use crate::services::Services;
 use crate::services::error::ServiceError;
+use crate::services::recorded::Recorded;
 use crate::storage::log_reviews::{self, LogReview};
 
 /// What a review found.
@@ -22,7 +23,7 @@ impl Services {
         log_size: u64,
         finding: &str,
         note: &str,
-    ) -> Result<LogReview, ServiceError> {
+    ) -> Result<Recorded<LogReview>, ServiceError> {
         let note = note.trim();
         let mut wrong = Vec::new();
         if !FINDINGS.contains(&finding) {
@@ -48,8 +49,7 @@ impl Services {
         let mut tx = self.database.begin().await?;
         log_reviews::insert(tx.tx(), &review).await?;
         let entry = self.entry(Event::AuditReviewed, permit.caller())?.about("log_review", review.id);
-        self.commit(tx, entry.with("log_size", log_size).with("finding", finding)).await?;
-        Ok(review)
+        self.committed_with(tx, entry.with("log_size", log_size).with("finding", finding), review).await
     }
 
     /// The newest sign-offs with the names of who made them.

@@ -29,6 +29,7 @@ pub mod policies;
 pub mod proofs;
 pub mod protective;
 pub mod receipts;
+pub mod recorded;
 pub mod recordings;
 pub mod reports;
 pub mod retention;
@@ -56,10 +57,11 @@ use crate::services::error::ServiceError;
 use crate::services::events::{Events, Happened};
 use crate::services::sequencer::{Sequencer, Waiting};
 use crate::services::throttle::Throttle;
-use crate::storage::database::{Database, WriteTx, commit_failed, commit_is_tried};
+use crate::storage::database::{Database, WriteTx, commit_failed, commit_is_tried, waited, with_patience_left};
 use crate::storage::error::StorageError;
 use crate::storage::recording_files::RecordingFiles;
 use std::sync::{Arc, RwLock};
+use std::time::Instant;
 use tokio::sync::broadcast;
 use uuid::Uuid;
 
@@ -208,12 +210,15 @@ impl Services {
         let covered = self.awaited(&entries);
         let events = Arc::clone(&self.events);
         commit_is_tried();
-        let carried = tokio::spawn(async move {
+        let began = Instant::now();
+        let carried = tokio::spawn(with_patience_left(async move {
             tx.commit_with_all(&ready.entries).await?;
             events.publish(consultation, happened);
             Ok::<_, StorageError>(ready)
-        });
-        let ready = carried.await.map_err(|e| ServiceError::Internal(e.to_string()))?.inspect_err(commit_failed)?;
+        }));
+        let carried = carried.await;
+        waited(began);
+        let ready = carried.map_err(|e| ServiceError::Internal(e.to_string()))?.inspect_err(commit_failed)?;
         protective::is_committed();
         self.committed(ready);
         self.all_covered(covered).await
@@ -237,7 +242,7 @@ impl Services {
         self.record(entry).await
     }
 
-    /// Records something that changed nothing else, such as a read.
+    /// Records something that changed nothing else. A read that gives something back goes through [`Services::recorded`].
     pub(crate) async fn record(&self, entry: Entry) -> Result<(), ServiceError> {
         let tx = self.database.begin().await?;
         self.commit(tx, entry).await

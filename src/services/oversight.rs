@@ -10,6 +10,7 @@ use crate::domain::time::Timestamp;
 use crate::services::Services;
 use crate::services::error::ServiceError;
 use crate::services::patients::Patient;
+use crate::services::recorded::Recorded;
 use crate::storage::audit_activity::{self, Hour, Marked, Person, Stretch};
 use crate::storage::{accounts, saved_searches};
 use serde::{Deserialize, Serialize};
@@ -66,12 +67,12 @@ impl Services {
         from: Timestamp,
         to: Timestamp,
         agent: Option<&str>,
-    ) -> Result<Activity, ServiceError> {
+    ) -> Result<Recorded<Activity>, ServiceError> {
         if from >= to || to.since(from) > LONGEST {
             return Err(ServiceError::Validation(vec![FieldError { name: "to", message: "must be later than from, by 400 days at most" }]));
         }
         self.everything_findable().await?;
-        self.record(self.entry(Event::AuditSearched, permit.caller())?.with("view", "activity")).await?;
+        let recorded = self.recorded(self.entry(Event::AuditSearched, permit.caller())?.with("view", "activity"), ()).await?;
         self.everything_findable().await?;
         let stretch = Stretch { from, to, agent };
         let mut read = self.database.read().await?;
@@ -85,14 +86,14 @@ impl Services {
         };
         let people = people.into_iter().map(|person| (names.get(&person.id).cloned(), person)).map(|(name, p)| (p, name)).collect();
         let names = marked.iter().filter_map(|m| names.get_key_value(&m.agent)).map(|(id, name)| (id.clone(), name.clone())).collect();
-        Ok(Activity { hours, marked, people, names })
+        Ok(recorded.map(|()| Activity { hours, marked, people, names }))
     }
 
     /// Patients by the beginnings of words of their name or number, so that their entries can be asked for.
     ///
     /// # Errors
     /// [`ServiceError::Validation`] without a word to look for.
-    pub async fn patients_for_audit(&self, permit: &Permit<ReadAudit>, text: &str) -> Result<Vec<Patient>, ServiceError> {
+    pub async fn patients_for_audit(&self, permit: &Permit<ReadAudit>, text: &str) -> Result<Recorded<Vec<Patient>>, ServiceError> {
         if !text.chars().any(char::is_alphanumeric) || text.chars().count() > 200 {
             return Err(ServiceError::Validation(vec![FieldError {
                 name: "text",
@@ -104,8 +105,7 @@ impl Services {
         for patient in &found {
             entry = entry.about("patient", patient.id);
         }
-        self.record(entry).await?;
-        Ok(found)
+        self.recorded(entry, found).await
     }
 
     /// The searches that the caller keeps, oldest first.
@@ -129,7 +129,7 @@ impl Services {
     ///
     /// # Errors
     /// [`ServiceError::Validation`] for a name that is none; [`ServiceError::Conflict`] when there are too many.
-    pub async fn save_search(&self, permit: &Permit<ReadAudit>, name: &str, search: Value) -> Result<SavedSearch, ServiceError> {
+    pub async fn save_search(&self, permit: &Permit<ReadAudit>, name: &str, search: Value) -> Result<Recorded<SavedSearch>, ServiceError> {
         let account = permit.account().ok_or(ServiceError::Unauthenticated)?;
         let name = name.trim();
         if !(1..=80).contains(&name.chars().count()) || name.chars().any(char::is_control) {
@@ -147,8 +147,8 @@ impl Services {
             return Err(ServiceError::Conflict("There are 50 saved searches already. Remove one first."));
         }
         saved_searches::insert(tx.tx(), id, account, &sealed, self.now()).await?;
-        self.commit(tx, self.entry(Event::SearchSaved, permit.caller())?.about("saved_search", id)).await?;
-        Ok(SavedSearch { id, name: kept.name, search: kept.search })
+        let entry = self.entry(Event::SearchSaved, permit.caller())?.about("saved_search", id);
+        self.committed_with(tx, entry, SavedSearch { id, name: kept.name, search: kept.search }).await
     }
 
     /// Forgets a search of the caller.

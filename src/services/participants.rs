@@ -14,6 +14,7 @@ use crate::services::Services;
 use crate::services::consultations::account_of;
 use crate::services::error::ServiceError;
 use crate::services::events::Happened;
+use crate::services::recorded::Recorded;
 use crate::storage::database::Tx;
 use crate::storage::participants::{self, Participant};
 use crate::storage::{consents, consultations, emergency_accesses, sign_in_sessions};
@@ -64,7 +65,7 @@ impl Services {
         &self,
         permit: &Permit<ReadConsultation>,
         consultation: &Consultation,
-    ) -> Result<Vec<OpenParticipant>, ServiceError> {
+    ) -> Result<Recorded<Vec<OpenParticipant>>, ServiceError> {
         debug_assert_eq!(permit.consultation(), Some(consultation.id));
         let mut read = self.database.read().await?;
         let mut open = Vec::new();
@@ -72,11 +73,9 @@ impl Services {
             open.push(self.open_participant(read.tx(), consultation, participant).await?);
         }
         drop(read);
-        self.record(
-            self.entry(Event::ConsultationRead, permit.caller())?.about("consultation", consultation.id).with("part", "participants"),
-        )
-        .await?;
-        Ok(open)
+        let entry =
+            self.entry(Event::ConsultationRead, permit.caller())?.about("consultation", consultation.id).with("part", "participants");
+        self.recorded(entry, open).await
     }
 
     /// The caller themself, in this consultation.

@@ -7,6 +7,7 @@ use crate::domain::id::PatientId;
 use crate::domain::patient::{PatientDetails, search_words};
 use crate::services::Services;
 use crate::services::error::ServiceError;
+use crate::services::recorded::Recorded;
 use crate::storage::database::Tx;
 use crate::storage::patients::{self, SealedPatient};
 
@@ -56,14 +57,13 @@ impl Services {
     ///
     /// # Errors
     /// If it cannot be read or the read not audited.
-    pub async fn search_patients(&self, permit: &Permit<SearchPatients>, text: &str) -> Result<Vec<Patient>, ServiceError> {
+    pub async fn search_patients(&self, permit: &Permit<SearchPatients>, text: &str) -> Result<Recorded<Vec<Patient>>, ServiceError> {
         let open = self.find_patients(text).await?;
         let mut entry = self.entry(Event::PatientsSearched, permit.caller())?.with("found", open.len());
         for patient in &open {
             entry = entry.about("patient", patient.id);
         }
-        self.record(entry).await?;
-        Ok(open)
+        self.recorded(entry, open).await
     }
 
     /// Finds patients, for operations that audit it.

@@ -14,6 +14,7 @@ use crate::media::{Dimensions, Source};
 use crate::services::Services;
 use crate::services::consultations::account_of;
 use crate::services::error::ServiceError;
+use crate::services::recorded::Recorded;
 use crate::services::recordings::{ListedRecording, MANIFEST_PURPOSE};
 use crate::storage::recording_files::{ChunkLocation, PartStore};
 use crate::storage::recordings::{self, Playback, StoredPart};
@@ -81,7 +82,7 @@ impl Services {
     ///
     /// # Errors
     /// [`ServiceError::Conflict`] until it is sealed; [`ServiceError::KeyDestroyed`]; [`ServiceError::Integrity`], audited.
-    pub async fn start_playback(&self, permit: &Permit<PlayRecording>, recording: Recording) -> Result<Viewing, ServiceError> {
+    pub async fn start_playback(&self, permit: &Permit<PlayRecording>, recording: Recording) -> Result<Recorded<Viewing>, ServiceError> {
         self.nothing_pending()?;
         watchable(&recording)?;
         if recording.state != State::Sealed {
@@ -120,8 +121,7 @@ impl Services {
             .about("recording", recording.id)
             .about("consultation", recording.consultation)
             .about("playback", id);
-        self.commit(tx, entry).await?;
-        Ok(Viewing { id, expires_at, recording: listed, presented })
+        self.committed_with(tx, entry, Viewing { id, expires_at, recording: listed, presented }).await
     }
 
     /// One media file of a viewing.

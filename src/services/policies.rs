@@ -13,6 +13,7 @@ use crate::domain::time::Timestamp;
 use crate::policy::bundle::{Bundle, BundleError, Files};
 use crate::policy::catalogue::former_words;
 use crate::services::error::ServiceError;
+use crate::services::recorded::Recorded;
 use crate::services::{PolicyInForce, Services};
 use crate::storage::audit::NewEntry;
 use crate::storage::database::{Database, Tx};
@@ -235,10 +236,10 @@ impl Services {
     ///
     /// # Errors
     /// If the read cannot be audited.
-    pub async fn policies(&self, permit: &Permit<ReadPolicies>) -> Result<PolicyInForce, ServiceError> {
+    pub async fn policies(&self, permit: &Permit<ReadPolicies>) -> Result<Recorded<PolicyInForce>, ServiceError> {
         let in_force = self.policy();
-        self.record(self.entry(Event::PoliciesRead, permit.caller())?.with("digest", in_force.bundle.digest())).await?;
-        Ok(in_force)
+        let entry = self.entry(Event::PoliciesRead, permit.caller())?.with("digest", in_force.bundle.digest());
+        self.recorded(entry, in_force).await
     }
 }
 

@@ -10,6 +10,7 @@ use crate::domain::audit::{Event, Outcome};
 use crate::domain::patient::FieldError;
 use crate::services::Services;
 use crate::services::error::ServiceError;
+use crate::services::recorded::Recorded;
 use crate::services::throttle::Tried;
 use crate::storage::audit::{self, StoredCheckpoint};
 use crate::storage::database::Tx;
@@ -71,7 +72,7 @@ impl Services {
     ///
     /// # Errors
     /// [`ServiceError::NotFound`] if there is no such entry, or not yet under a checkpoint.
-    pub async fn proved_entry(&self, permit: &Permit<ReadAudit>, index: u64) -> Result<ProvedEntry, ServiceError> {
+    pub async fn proved_entry(&self, permit: &Permit<ReadAudit>, index: u64) -> Result<Recorded<ProvedEntry>, ServiceError> {
         let proved = {
             let mut read = self.database.read().await?;
             let checkpoint =
@@ -82,9 +83,8 @@ impl Services {
             let disclosures = self.disclosures(read.tx(), &stored).await?.into_iter().next().unwrap_or_default();
             ProvedEntry { index, body: entry.body.clone(), proof, checkpoint, disclosures }
         };
-        self.record(self.entry(Event::AuditEntryRead, permit.caller())?.with("index", index).with("disclosed", proved.disclosures.len()))
-            .await?;
-        Ok(proved)
+        let entry = self.entry(Event::AuditEntryRead, permit.caller())?.with("index", index).with("disclosed", proved.disclosures.len());
+        self.recorded(entry, proved).await
     }
 
     /// What shows that the log of `from` entries, which someone saw before, is the beginning of the present one; without it, the present one

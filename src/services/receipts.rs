@@ -22,6 +22,7 @@ use crate::services::Services;
 use crate::services::consents::OpenConsent;
 use crate::services::error::ServiceError;
 use crate::services::proofs::prove_inclusion;
+use crate::services::recorded::Recorded;
 use crate::services::throttle::Tried;
 use crate::storage::consents::{self, Consent, ReceiptLink};
 use crate::storage::database::Tx;
@@ -92,7 +93,7 @@ impl Services {
         &self,
         permit: &Permit<ReadOwnConsents>,
         consultation: &Consultation,
-    ) -> Result<NewReceiptLink, ServiceError> {
+    ) -> Result<Recorded<NewReceiptLink>, ServiceError> {
         let (secret, hash) = self.new_token()?;
         let id = ReceiptLinkId::from_uuid(self.new_uuid()?);
         let days = self.policy().bundle.consent_rules().receipt_link_days;
@@ -103,16 +104,21 @@ impl Services {
         let link = ReceiptLink { participant: own.id, secret_hash: hash.as_str().to_owned(), expires_at };
         consents::insert_link(tx.tx(), id, &link, now).await?;
         let entry = self.entry(Event::ReceiptLinkMade, permit.caller())?.about("participant", own.id).about("receipt_link", id);
-        self.commit(tx, entry.about("consultation", consultation.id).with("days", days)).await?;
         let link = Secret::new(format!("{}/receipts/{id}#{}", self.settings.public_origin, secret.expose()));
-        Ok(NewReceiptLink { link, expires_at })
+        let entry = entry.about("consultation", consultation.id).with("days", days);
+        self.committed_with(tx, entry, NewReceiptLink { link, expires_at }).await
     }
 
     /// Opens a private link. Whoever holds its secret is, for receipts and withdrawals alone, the participant it was made for.
     ///
     /// # Errors
     /// [`ServiceError::NotFound`] for a link that is not one of ours or has run out, on the record; [`ServiceError::Throttled`].
-    pub async fn open_receipt_link(&self, anonymous: &Caller, id: ReceiptLinkId, secret: &Secret) -> Result<Receipts, ServiceError> {
+    pub async fn open_receipt_link(
+        &self,
+        anonymous: &Caller,
+        id: ReceiptLinkId,
+        secret: &Secret,
+    ) -> Result<Recorded<Receipts>, ServiceError> {
         let tried = self.throttle.attempt(Tried::ReceiptLink(&id.to_string()), anonymous.network(), self.now());
         tried.map_err(|refused| ServiceError::Throttled(refused.wait))?;
         let found = {
@@ -146,8 +152,9 @@ impl Services {
             titled
         };
         let entry = self.entry(Event::ReceiptRead, &caller)?.about("participant", participant.id).about("receipt_link", id);
-        self.record(entry.about("consultation", participant.consultation)).await?;
-        Ok(Receipts { caller, consultation: participant.consultation, participant: participant.id, expires_at, consents })
+        let entry = entry.about("consultation", participant.consultation);
+        let receipts = Receipts { caller, consultation: participant.consultation, participant: participant.id, expires_at, consents };
+        self.recorded(entry, receipts).await
     }
 
     /// A receipt of one of the caller's own decisions.
@@ -160,7 +167,7 @@ impl Services {
         consultation: &Consultation,
         id: ConsentId,
         form: Form,
-    ) -> Result<Vec<u8>, ServiceError> {
+    ) -> Result<Recorded<Vec<u8>>, ServiceError> {
         let receipt = {
             let mut read = self.database.read().await?;
             let own = self.own_participant(read.tx(), permit.caller(), consultation).await?.ok_or(ServiceError::NotFound("participant"))?;
@@ -169,15 +176,16 @@ impl Services {
             self.receipt(read.tx(), &consent).await?
         };
         let entry = self.entry(Event::ReceiptRead, permit.caller())?.about("consent", id).about("consultation", consultation.id);
-        self.record(entry.with("form", form.as_str())).await?;
-        match form {
-            Form::Page => serde_json::to_vec(&as_page(&receipt)).map_err(|e| ServiceError::Internal(e.to_string())),
-            Form::Json => serde_json::to_vec_pretty(&receipt).map_err(|e| ServiceError::Internal(e.to_string())),
+        let recorded = self.recorded(entry.with("form", form.as_str()), ()).await?;
+        let file = match form {
+            Form::Page => serde_json::to_vec(&as_page(&receipt)).map_err(|e| ServiceError::Internal(e.to_string()))?,
+            Form::Json => serde_json::to_vec_pretty(&receipt).map_err(|e| ServiceError::Internal(e.to_string()))?,
             Form::Pdf => tokio::task::spawn_blocking(move || on_paper(&receipt))
                 .await
                 .map_err(|e| ServiceError::Internal(e.to_string()))?
-                .map_err(|e| ServiceError::Internal(e.to_string())),
-        }
+                .map_err(|e| ServiceError::Internal(e.to_string()))?,
+        };
+        Ok(recorded.map(|()| file))
     }
 
     /// The receipt of a decision: signed, with its statement and its place in the log.

@@ -19,6 +19,7 @@ use crate::domain::time::Timestamp;
 use crate::services::Services;
 use crate::services::error::ServiceError;
 use crate::services::events::Happened;
+use crate::services::recorded::Recorded;
 use crate::storage::recordings::{self, StoredPart};
 use crate::storage::{consultations, participants};
 
@@ -389,7 +390,7 @@ impl Services {
     ///
     /// # Errors
     /// If they cannot be read or the read not audited.
-    pub async fn recordings(&self, permit: &Permit<ListRecordings>) -> Result<Vec<ListedRecording>, ServiceError> {
+    pub async fn recordings(&self, permit: &Permit<ListRecordings>) -> Result<Recorded<Vec<ListedRecording>>, ServiceError> {
         let own = match permit.caller().actor {
             Actor::Account { id, role: AccountRole::Clinician, .. } => Some(id),
             _ => None,
@@ -411,15 +412,14 @@ impl Services {
                 listed.push(self.listed(read.tx(), recording).await?);
             }
         }
-        self.record(self.entry(Event::RecordingsListed, permit.caller())?.with("count", listed.len())).await?;
-        Ok(listed)
+        self.recorded(self.entry(Event::RecordingsListed, permit.caller())?.with("count", listed.len()), listed).await
     }
 
     /// One of the recordings the caller may know of.
     ///
     /// # Errors
     /// [`ServiceError::NotFound`] for one they may not know of, too.
-    pub async fn recording(&self, permit: &Permit<ListRecordings>, id: RecordingId) -> Result<ListedRecording, ServiceError> {
+    pub async fn recording(&self, permit: &Permit<ListRecordings>, id: RecordingId) -> Result<Recorded<ListedRecording>, ServiceError> {
         let listed = {
             let mut read = self.database.read().await?;
             let recording = recordings::lookup(read.tx(), id).await?.ok_or(ServiceError::NotFound("recording"))?;
@@ -432,8 +432,7 @@ impl Services {
             }
             self.listed(read.tx(), recording).await?
         };
-        self.record(self.entry(Event::RecordingsListed, permit.caller())?.about("recording", id)).await?;
-        Ok(listed)
+        self.recorded(self.entry(Event::RecordingsListed, permit.caller())?.about("recording", id), listed).await
     }
 
     /// The recordings of one consultation.
@@ -444,7 +443,7 @@ impl Services {
         &self,
         permit: &Permit<ReadConsultation>,
         consultation: &Consultation,
-    ) -> Result<Vec<ListedRecording>, ServiceError> {
+    ) -> Result<Recorded<Vec<ListedRecording>>, ServiceError> {
         debug_assert_eq!(permit.consultation(), Some(consultation.id));
         let mut read = self.database.read().await?;
         let mut listed = Vec::new();
@@ -452,11 +451,9 @@ impl Services {
             listed.push(self.listed(read.tx(), recording).await?);
         }
         drop(read);
-        self.record(
-            self.entry(Event::RecordingsListed, permit.caller())?.about("consultation", consultation.id).with("count", listed.len()),
-        )
-        .await?;
-        Ok(listed)
+        let entry =
+            self.entry(Event::RecordingsListed, permit.caller())?.about("consultation", consultation.id).with("count", listed.len());
+        self.recorded(entry, listed).await
     }
 
     pub(crate) async fn listed(

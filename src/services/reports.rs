@@ -15,6 +15,7 @@ use crate::services::Services;
 use crate::services::audit::FoundEntry;
 use crate::services::entries::personal_values;
 use crate::services::error::ServiceError;
+use crate::services::recorded::Recorded;
 use crate::storage::audit_index::{self, Search};
 use crate::storage::consents::{self, Tally};
 use crate::storage::database::Tx;
@@ -210,7 +211,7 @@ impl Services {
         patient: PatientId,
         from: Option<Timestamp>,
         to: Option<Timestamp>,
-    ) -> Result<Accounting, ServiceError> {
+    ) -> Result<Recorded<Accounting>, ServiceError> {
         let to = to.unwrap_or_else(|| self.now());
         let from = from.unwrap_or_else(|| Timestamp::from_micros(to.as_micros() - i64::try_from(SIX_YEARS.as_micros()).unwrap_or(0)));
         stretch(from, to)?;
@@ -219,7 +220,8 @@ impl Services {
             patients::lookup(read.tx(), patient).await?.ok_or(ServiceError::NotFound("patient"))?;
             self.patient(read.tx(), patient).await.ok().map(|p| p.details)
         };
-        self.report_made(self.entry(Event::ReportMade, permit.caller())?.about("patient", patient).with("report", "disclosures")).await?;
+        let entry = self.entry(Event::ReportMade, permit.caller())?.about("patient", patient);
+        let recorded = self.report_made(entry.with("report", "disclosures")).await?;
         let mut read = self.database.read_much().await?;
         let about = |event: &str, of_patient: bool| Search {
             event: Some(event.to_owned()),
@@ -289,7 +291,7 @@ impl Services {
             });
         }
         disclosures.sort_by(|a, b| (&a.on, a.index).cmp(&(&b.on, b.index)));
-        Ok(Accounting { patient: known, from, to, disclosures })
+        Ok(recorded.map(|()| Accounting { patient: known, from, to, disclosures }))
     }
 
     /// What is kept by the schedule, and what was destroyed in a period.
@@ -301,9 +303,9 @@ impl Services {
         permit: &Permit<ExportAudit>,
         from: Timestamp,
         to: Timestamp,
-    ) -> Result<RetentionReport, ServiceError> {
+    ) -> Result<Recorded<RetentionReport>, ServiceError> {
         stretch(from, to)?;
-        self.report_made(self.entry(Event::ReportMade, permit.caller())?.with("report", "retention")).await?;
+        let recorded = self.report_made(self.entry(Event::ReportMade, permit.caller())?.with("report", "retention")).await?;
         let bundle = self.policy().bundle;
         let now = self.now();
         let mut read = self.database.read_much().await?;
@@ -344,7 +346,8 @@ impl Services {
         }
         destroyed.sort_by_key(|one| std::cmp::Reverse(one.index));
         let entries = self.checkpoint().await?.size;
-        Ok(RetentionReport { kept, entries, since, readable_subjects: readable, erased_subjects: subjects - readable, destroyed })
+        let report = RetentionReport { kept, entries, since, readable_subjects: readable, erased_subjects: subjects - readable, destroyed };
+        Ok(recorded.map(|()| report))
     }
 
     /// How consents stand in a period.
@@ -356,9 +359,9 @@ impl Services {
         permit: &Permit<ExportAudit>,
         from: Timestamp,
         to: Timestamp,
-    ) -> Result<ConsentReport, ServiceError> {
+    ) -> Result<Recorded<ConsentReport>, ServiceError> {
         stretch(from, to)?;
-        self.report_made(self.entry(Event::ReportMade, permit.caller())?.with("report", "consents")).await?;
+        let recorded = self.report_made(self.entry(Event::ReportMade, permit.caller())?.with("report", "consents")).await?;
         let mut read = self.database.read_much().await?;
         let tallies = consents::tally(read.tx(), from, to).await?;
         let (mut made, mut without, mut withdrawn) = (0, 0, 0);
@@ -377,15 +380,16 @@ impl Services {
                 u64::from(!in_it.iter().all(|part| permitted(part.participant)) || !given.iter().any(|c| c.decision == Decision::Permit));
         }
         let samples = self.policy().bundle.samples();
-        Ok(ConsentReport { tallies, recordings: made, without_consent: without, withdrawn, samples })
+        Ok(recorded.map(|()| ConsentReport { tallies, recordings: made, without_consent: without, withdrawn, samples }))
     }
 
     /// Puts a report on the record, and waits until everything before it can be found.
-    async fn report_made(&self, entry: crate::domain::audit::Entry) -> Result<(), ServiceError> {
+    async fn report_made(&self, entry: crate::domain::audit::Entry) -> Result<Recorded<()>, ServiceError> {
         self.nothing_pending()?;
         self.everything_findable().await?;
-        self.record(entry).await?;
-        self.everything_findable().await
+        let recorded = self.recorded(entry, ()).await?;
+        self.everything_findable().await?;
+        Ok(recorded)
     }
 
     /// Everything that fits, newest first, with its personal values.

@@ -5,6 +5,7 @@ use crate::domain::audit::Event;
 use crate::domain::retention::Class;
 use crate::services::Services;
 use crate::services::error::ServiceError;
+use crate::services::recorded::Recorded;
 use crate::services::recordings::ListedRecording;
 use crate::storage::recordings;
 
@@ -23,7 +24,7 @@ impl Services {
     ///
     /// # Errors
     /// If it cannot be read or the read not audited.
-    pub async fn retention(&self, permit: &Permit<ReadRetention>) -> Result<RetentionView, ServiceError> {
+    pub async fn retention(&self, permit: &Permit<ReadRetention>) -> Result<Recorded<RetentionView>, ServiceError> {
         let bundle = self.policy().bundle;
         let mut listed = Vec::new();
         {
@@ -34,7 +35,8 @@ impl Services {
                 }
             }
         }
-        self.record(self.entry(Event::RetentionRead, permit.caller())?.with("recordings", listed.len())).await?;
-        Ok(RetentionView { digest: bundle.digest().to_owned(), classes: bundle.retention().to_vec(), recordings: listed })
+        let entry = self.entry(Event::RetentionRead, permit.caller())?.with("recordings", listed.len());
+        let view = RetentionView { digest: bundle.digest().to_owned(), classes: bundle.retention().to_vec(), recordings: listed };
+        self.recorded(entry, view).await
     }
 }

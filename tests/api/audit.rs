@@ -1,7 +1,9 @@
 //! The audit log from outside: complete, verifiable, and quick to name what was tampered with.
 
+use crate::consent::{Call, call, recorded, until_state};
 use crate::on_both_engines;
 use crate::receipts::feed;
+use crate::support::decisions::withdraw;
 use crate::support::people::{Browser, Visit};
 use crate::support::server::{TestServer, run_on};
 use crate::support::verifier::verify;
@@ -23,10 +25,38 @@ async fn search_by(aud: &Browser, narrow: Value) -> Vec<Value> {
     aud.post("/audit/search", narrow).await.expect(200).body["entries"].as_array().expect("entries").clone()
 }
 
-/// Each element that the profiles of IHE BALP make mandatory.
+/// The profiles that `docs/audit.md` claims. No `PatientQuery`: whoever searches and finds one patient has read that patient's data, and what
+/// finds several concerns no one patient. No plain `Read`: what is read one by one is a patient's.
+const CLAIMED: [&str; 8] = ["Create", "Update", "Delete", "Query", "PatientCreate", "PatientRead", "PatientUpdate", "PatientDelete"];
+
+/// People do something of each kind that has a profile, to patients' records and to other things.
+async fn acts_of_every_kind(server: &TestServer) {
+    // a recording is made and destroyed
+    let mut at: Call = call(server).await;
+    let recording = recorded(&mut at).await;
+    withdraw(&at.patient, &at.visit.id, &recording).await.expect(201);
+    until_state(&at, &recording, "sealed").await;
+    let officer = Browser::signed_in(server, "rec").await;
+    officer.get(&format!("/recordings/{recording}/custody")).await.expect(200);
+    officer.post(&format!("/recordings/{recording}/review"), json!({"outcome": "destroy"})).await.expect(204);
+    // an account is made, changed and listed
+    let administrator = Browser::signed_in(server, "adm").await;
+    let new = json!({"username": "nora", "display_name": "Nora Berg", "role": "auditor"});
+    administrator.post("/users", new).await.expect(201);
+    let users = administrator.get("/users").await.expect(200).body["users"].as_array().expect("users").clone();
+    let id = users.iter().find(|user| user["username"] == "nora").expect("there")["id"].as_str().expect("id").to_owned();
+    administrator.put(&format!("/users/{id}"), json!({"display_name": "Dr. Nora Berg", "role": "auditor"})).await.expect(204);
+    // a search is kept and forgotten
+    let aud = Browser::signed_in(server, "aud").await;
+    let kept = aud.post("/audit/searches", json!({"name": "Refused", "search": {"outcome": "denied"}})).await.expect(201).str("id");
+    aud.post(&format!("/audit/searches/{kept}/forget"), json!({})).await.expect(204);
+}
+
+/// Each element that the profiles of IHE BALP make mandatory, in a bundle in which each profile that is claimed occurs.
 fn conforms_to_balp(bundle: &Value) {
     const PROFILE: &str = "https://profiles.ihe.net/ITI/BALP/StructureDefinition/IHE.BasicAudit.";
     let mut seen = std::collections::BTreeSet::new();
+    let mut exports = 0;
     for entry in bundle["entry"].as_array().expect("entries") {
         let event = &entry["resource"];
         let say = |what: &str| format!("{what} of {event}");
@@ -56,6 +86,10 @@ fn conforms_to_balp(bundle: &Value) {
             "{}",
             say("user")
         );
+        exports += usize::from(event["type"]["code"] == "110106");
+        assert!(event["type"]["code"] != "110106" || event["meta"].is_null(), "{}", say("no profile for an export"));
+        let is = |code: &str| all("subtype").iter().any(|subtype| subtype["code"] == code);
+        assert!(!is("recording.custody_read") || event["meta"]["profile"][0] == format!("{PROFILE}PatientRead"), "{}", say("the patient"));
         let Some(profile) = event["meta"]["profile"][0].as_str() else { continue };
         let name = profile.strip_prefix(PROFILE).unwrap_or_else(|| panic!("{}", say("profile")));
         seen.insert(name.to_owned());
@@ -105,7 +139,8 @@ fn conforms_to_balp(bundle: &Value) {
             assert!(request["what"]["identifier"]["value"].is_string() && request["detail"].is_null(), "{}", say("transaction"));
         }
     }
-    for name in ["PatientCreate", "PatientRead", "PatientUpdate"] {
+    assert!(exports > 0, "an export is among them");
+    for name in CLAIMED {
         assert!(seen.contains(name), "{name} is not among {seen:?}");
     }
 }
@@ -237,9 +272,11 @@ on_both_engines! {
 
         let bundle = export("fhir", false).await;
         assert_eq!(bundle.headers["content-type"], "application/fhir+json");
-        conforms_to_balp(&bundle.body);
+        acts_of_every_kind(server).await;
+        let whole = aud.post("/audit/export", json!({"form": "fhir", "search": {}})).await.expect(200);
+        conforms_to_balp(&whole.body);
         let program = "import json,sys\nfrom fhir.resources.R4B.bundle import Bundle\nfrom fhir.resources.R4B.auditevent import AuditEvent\nb=json.load(sys.stdin)\nBundle.model_validate(b)\nfor e in b['entry']: AuditEvent.model_validate(e['resource'])\nprint(len(b['entry']),'valid')";
-        let (valid, said) = feed(&Path::new(env!("CARGO_MANIFEST_DIR")).join(".tools/bin/python"), &["-c", program], &bundle.text);
+        let (valid, said) = feed(&Path::new(env!("CARGO_MANIFEST_DIR")).join(".tools/bin/python"), &["-c", program], &whole.text);
         assert!(valid && said.trim().ends_with("valid") && !said.starts_with("0 "), "{said}");
         assert!(!bundle.text.contains("127.0.0.1") && export("fhir", true).await.text.contains("127.0.0.1"));
 

@@ -83,7 +83,7 @@ async fn state(call: &Call, recording: &str) -> String {
     recording_of(call, recording).await["state"].as_str().expect("state").to_owned()
 }
 
-async fn until_state(call: &Call, recording: &str, wanted: &str) {
+pub async fn until_state(call: &Call, recording: &str, wanted: &str) {
     let found = async {
         while state(call, recording).await != wanted {
             tokio::time::sleep(Duration::from_millis(20)).await;

@@ -26,6 +26,7 @@ mod feeds;
 mod hygiene;
 mod identity;
 mod invitations;
+mod leadership;
 mod media;
 mod outage;
 mod oversight;

@@ -1,5 +1,5 @@
 //! Audit or nothing: what happens when the log cannot be written. A full disk, a disk that went read-only, one that hangs, a database file
-//! that was moved away or replaced, and a PostgreSQL that hangs, all of them real.
+//! that was moved away or replaced, and a PostgreSQL that hangs or is stopped, all of them real.
 
 use crate::consent::{Call, call, recorded};
 use crate::support::people::{Browser, Reply, send};
@@ -299,6 +299,72 @@ fn a_postgresql_that_hangs_refuses_and_protects() {
         |_, config| config.database.clone_from(&database),
         async |server| {
             story(server, "none", || cluster.signal("STOP"), || cluster.signal("CONT")).await;
+        },
+    );
+}
+
+/// As many as the server keeps connections: if so many requests in a row are answered, none of them met one that was cut.
+const CONNECTIONS: usize = 20;
+
+/// Every connection is cut, and for a while no new one can be had. Nobody starts the server again: it finds the database by itself.
+#[test]
+fn a_postgresql_that_was_stopped_refuses_at_once_and_is_found_again() {
+    let cluster = OwnCluster::start();
+    let database = cluster.database();
+    run_as(
+        Engine::Postgres,
+        |_, config| config.database.clone_from(&database),
+        async |server| {
+            let mut call: Call = call(server).await;
+            let recording = recorded(&mut call).await;
+            let ana = call.visit.clinician.clone();
+            let auditor = Browser::signed_in(server, "aud").await;
+            let leaving = Browser::signed_in(server, "ben").await;
+            // the server knows them from what they did last
+            for browser in [&ana, &auditor, &leaving] {
+                browser.get("/me").await.expect(200);
+            }
+            let listed = ana.get("/consultations").await.expect(200).body["consultations"].as_array().map(Vec::len);
+            let new_one = json!({"patient_id": call.visit.patient_id, "starts_at": null});
+            cluster.stop();
+
+            // the first requests meet connections that were cut, the later ones find that there are no new ones
+            for _ in 0..3 {
+                refuses("a change", ana.post("/consultations", new_one.clone())).await;
+                refuses("a read", ana.get(&call.visit.path(""))).await;
+                refuses("a search", auditor.post("/audit/search", json!({}))).await;
+            }
+            takes_effect("a withdrawal", call.patient.post(&call.visit.path("/consents/withdraw"), json!({"recording": recording}))).await;
+            call.ana.snapshot("the recording is over", |s| s["recording"].is_null() || s["recording"]["state"] != "active").await;
+            takes_effect("signing out", leaving.post("/sign-out", json!({}))).await;
+            assert!(leaving.cookies().is_empty(), "the cookie is gone");
+            refuses("a new recording", ana.post(&call.visit.path("/recordings"), json!({}))).await;
+
+            cluster.start_again();
+            let found_again = async {
+                let mut in_a_row = 0;
+                while in_a_row < CONNECTIONS {
+                    let reply = ana.get(&call.visit.path("")).await;
+                    assert!(matches!(reply.status.as_u16(), 200 | 503), "{}", reply.text);
+                    in_a_row = if reply.status == 200 { in_a_row + 1 } else { 0 };
+                }
+            };
+            tokio::time::timeout(Duration::from_secs(8), found_again).await.expect("requests are answered again");
+            let written = async {
+                while !is_written(&auditor, &call.visit.id, "consent.withdrawn").await {
+                    tokio::time::sleep(Duration::from_millis(50)).await;
+                }
+                while !found(&auditor, json!({"event": "sign_in.ended"})).await.iter().any(|e| e["detail"]["took_effect_at"].is_string()) {
+                    tokio::time::sleep(Duration::from_millis(50)).await;
+                }
+            };
+            tokio::time::timeout(Duration::from_secs(10), written).await.expect("what took effect is written down");
+            // what was refused did not happen, and what is new does
+            let all = async || ana.get("/consultations").await.expect(200).body["consultations"].as_array().map(Vec::len);
+            assert_eq!(all().await, listed);
+            ana.post("/consultations", new_one).await.expect(201);
+            assert_eq!(all().await, listed.map(|many| many + 1));
+            assert_eq!(auditor.post("/audit/verify", json!({})).await.expect(200).body["ok"], true);
         },
     );
 }

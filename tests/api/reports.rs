@@ -2,12 +2,17 @@
 
 use crate::consent::{Call, call, recorded};
 use crate::on_both_engines;
+use crate::support::decisions::{self, CARE, signed, statement};
 use crate::support::people::{Browser, Visit};
-use base64::Engine;
+use crate::support::server::{Engine, PASSWORD, TestServer, policies, run_as};
+use base64::Engine as _;
 use base64::engine::general_purpose::URL_SAFE_NO_PAD;
 use bedside::crypto::signing::open_checkpoint;
+use bedside::domain::access::AccountRole;
+use bedside::domain::secret::Secret;
 use bedside::domain::time::{Clock, Timestamp};
 use serde_json::{Value, json};
+use std::path::Path;
 use std::process::Command;
 use std::time::Duration;
 
@@ -15,13 +20,13 @@ fn disclosure(patient: &str, on: &str, recipient: &str) -> Value {
     json!({"patient": patient, "on": on, "recipient": recipient, "address": "1 Court Street", "description": "Letter about the visit", "purpose": "Court order 12/26"})
 }
 
-fn days_ago(server: &crate::support::server::TestServer, days: u64) -> String {
+fn days_ago(server: &TestServer, days: u64) -> String {
     let micros = server.clock.now().as_micros() - i64::try_from(days).expect("small") * 86_400_000_000;
     Timestamp::from_micros(micros).to_string()[..10].to_owned()
 }
 
 /// A stretch around now.
-fn around(server: &crate::support::server::TestServer) -> (String, String) {
+fn around(server: &TestServer) -> (String, String) {
     let now = server.clock.now();
     (Timestamp::from_micros(now.as_micros() - 86_400_000_000).to_string(), now.plus(Duration::from_hours(1)).to_string())
 }
@@ -169,5 +174,112 @@ on_both_engines! {
             let table = auditor.post(&format!("/audit/reports/{report}"), json!({"from": from, "to": to, "form": "csv"})).await.expect(200);
             assert!(table.text.starts_with(first) && table.headers["content-type"] == "text/csv; charset=utf-8", "{}", table.text);
         }
+    }
+}
+
+/// What a spreadsheet takes for the beginning of a formula and people can write. A tab they cannot: names and texts that have one at the
+/// beginning are refused or lose it.
+const BEGINNINGS: [&str; 4] = ["=", "+", "-", "@"];
+
+/// A schedule with classes whose names and reasons begin so. In a file of the clinic a tab can stand as well.
+fn odd_schedule(folder: &Path) {
+    let path = policies(folder, false).join("retention.toml");
+    let class =
+        |begins: &str| format!("\n[[class]]\nclass = \"{begins}class\"\nkeep_days = 9\nbasis = \"{begins}basis\"\ndescription = \"odd\"\n");
+    let mut text = vec![std::fs::read_to_string(&path).expect("schedule")];
+    text.extend(BEGINNINGS.into_iter().chain(["\\t"]).map(class));
+    std::fs::write(&path, text.concat()).expect("schedule");
+}
+
+/// Every cell of a table (RFC 4180), one after the other.
+fn cells_of(table: &str) -> Vec<String> {
+    let (mut all, mut cell, mut quoted) = (Vec::new(), String::new(), false);
+    let mut characters = table.chars().peekable();
+    while let Some(character) = characters.next() {
+        match character {
+            '"' if quoted && characters.peek() == Some(&'"') => {
+                characters.next();
+                cell.push('"');
+            }
+            '"' => quoted = !quoted,
+            ',' | '\n' if !quoted => all.push(std::mem::take(&mut cell)),
+            '\r' if !quoted => {}
+            other => cell.push(other),
+        }
+    }
+    assert!(!quoted && cell.is_empty(), "the last line is whole: {table}");
+    all
+}
+
+/// Values that begin like formulas, wherever people and the clinic's files can put one that a table shows.
+async fn formulas(server: &TestServer) {
+    let visit = Visit::new(server).await;
+    // of someone else who was there
+    let interpreter = visit.another(server, "interpreter", "=Noor").await;
+    let _clinician = visit.clinician.join(&visit.id).await;
+    let mut other = interpreter.join(&visit.id).await;
+    let who = other.snapshot("the lobby", |_| true).await["self"]["id"].as_str().expect("id").to_owned();
+    visit.clinician.post(&visit.path(&format!("/participants/{who}/admit")), json!({})).await.expect(204);
+    for (n, begins) in BEGINNINGS.into_iter().enumerate() {
+        // of whoever looks into the log, and took a copy out
+        let (username, name) = (format!("odd{n}"), format!("{begins}Auditor"));
+        server.services.ensure_account(&username, &name, AccountRole::Auditor, Secret::new(PASSWORD.to_owned())).await.expect("account");
+        let odd = Browser::signed_in(server, &username).await;
+        odd.post("/audit/export", json!({"form": "ndjson", "disclose": true})).await.expect(200);
+        let disclosed = json!({
+            "patient": visit.patient_id,
+            "on": days_ago(server, 3),
+            "recipient": format!("{begins}Recipient"),
+            "address": format!("{begins}Address"),
+            "description": format!("{begins}Description"),
+            "purpose": format!("{begins}Purpose"),
+        });
+        odd.post("/audit/disclosures", disclosed).await.expect(204);
+        // of whoever decided, and of whom they say they are
+        let guest = visit.another_undecided(server, "related_person", &format!("{begins}Rosa")).await;
+        let mut stated = statement(&guest, &visit.id, CARE, "en", None, &["care_by_video"]).await;
+        stated["capacity"] = json!("parent_or_guardian");
+        stated["representative"] = json!({"name": format!("{begins}Guardian"), "relationship": "mother"});
+        decisions::send(&guest, &visit.id, signed(&stated)).await.expect(201);
+    }
+    // no form takes a tab, but a table must not rest on that
+    server.tamper("UPDATE accounts SET display_name = '\tJonas' WHERE username = 'aud'").await;
+
+    let auditor = Browser::signed_in(server, "aud").await;
+    let with = |ends: &[&str], more: &[&str]| -> Vec<String> {
+        let all = BEGINNINGS.iter().flat_map(|begins| ends.iter().map(move |end| format!("{begins}{end}")));
+        all.chain(more.iter().map(|one| (*one).to_owned())).collect()
+    };
+    let (from, to) = around(server);
+    let period = json!({"from": from, "to": to, "form": "csv"});
+    let tables = [
+        ("/audit/export", json!({"form": "csv", "disclose": true}), with(&["Auditor"], &["\tJonas"])),
+        (
+            "/audit/reports/disclosures",
+            json!({"patient": visit.patient_id, "form": "csv"}),
+            with(&["Recipient", "Address", "Description", "Purpose", "Auditor"], &["\tJonas", "=Noor (interpreter)"]),
+        ),
+        ("/audit/reports/retention", period.clone(), with(&["class", "basis"], &["\tclass", "\tbasis"])),
+        ("/audit/reports/consents", period, Vec::new()),
+        ("/consents/export", json!({"form": "csv", "search": {}}), with(&["Rosa", "Guardian (mother)"], &[])),
+    ];
+    for (path, wanted, values) in tables {
+        let table = auditor.post(path, wanted).await.expect(200);
+        assert_eq!(table.headers["content-type"], "text/csv; charset=utf-8", "{path}");
+        let cells = cells_of(&table.text);
+        assert!(cells.len() > 10, "{path}: {}", table.text);
+        for cell in &cells {
+            assert!(!cell.starts_with(['=', '+', '-', '@', '\t', '\r']), "{path}: {cell:?} is taken for a formula");
+        }
+        for value in values {
+            assert!(cells.contains(&format!("'{value}")), "{path} has no {value:?}: {}", table.text);
+        }
+    }
+}
+
+#[test]
+fn no_cell_of_an_export_is_taken_for_a_formula() {
+    for engine in [Engine::Sqlite, Engine::Postgres] {
+        run_as(engine, |folder, _| odd_schedule(folder), async |server| formulas(server).await);
     }
 }

@@ -22,7 +22,8 @@ enum Pattern {
 impl Pattern {
     /// The pattern of an entry; `None` where BALP has none.
     fn of(entry: &Entry) -> Option<Self> {
-        if entry.outcome != Outcome::Success || subject(entry).is_none() {
+        // an export has a type of its own (DCM 110106)
+        if entry.outcome != Outcome::Success || subject(entry).is_none() || entry.event.ends_with("exported") {
             return None;
         }
         Some(match entry.action {

@@ -1,6 +1,6 @@
 //! Withdrawing: what is protective takes effect before it is written down, and nobody needs a signature for it.
 
-use super::{About, Presented, Recorded, Signed, context, incomplete};
+use super::{About, KeptDecision, Presented, Signed, context, incomplete};
 use crate::crypto::envelope::seal_value;
 use crate::domain::access::{Caller, DecideConsent, Permit};
 use crate::domain::audit::{Entry, Event};
@@ -39,7 +39,7 @@ impl Services {
         consultation: &Consultation,
         presented: Presented,
         method: Method,
-    ) -> Result<Recorded, ServiceError> {
+    ) -> Result<KeptDecision, ServiceError> {
         let statement = presented.statement.as_deref().ok_or(ServiceError::ConsentIncomplete("statement"))?;
         if Statement::parse(statement).map_err(incomplete)?.decision != Decision::Withdrawn {
             return Err(ServiceError::ConsentMismatch);
@@ -57,7 +57,7 @@ impl Services {
         consultation: &Consultation,
         about: About,
         method: Method,
-    ) -> Result<Recorded, ServiceError> {
+    ) -> Result<KeptDecision, ServiceError> {
         let own = {
             let mut read = self.database.read().await?;
             let own = self.own_participant(read.tx(), permit.caller(), consultation).await?.ok_or(ServiceError::NotFound("participant"))?;
@@ -74,7 +74,7 @@ impl Services {
         about: About,
         signed: Option<Signed>,
         method: Method,
-    ) -> Result<Recorded, ServiceError> {
+    ) -> Result<KeptDecision, ServiceError> {
         let fits = |c: &&Consent| match &about {
             About::Recording(id) => c.recording == Some(*id),
             About::Text(text) => c.recording.is_none() && c.shown.text == *text,
@@ -110,7 +110,7 @@ impl Services {
         own: &Participant,
         id: RecordingId,
         record: Withdrawal,
-    ) -> Result<Recorded, ServiceError> {
+    ) -> Result<KeptDecision, ServiceError> {
         // protective: the recorder is cut before the log has it
         self.events.publish(own.consultation, Happened::RecordingCut { recording: id });
         let mut tx = self.database.begin().await?;
@@ -150,7 +150,7 @@ impl Services {
         }
         told?;
 
-        Ok(Recorded { id: consent.id, what_was_recorded: outcome, place: own.place })
+        Ok(KeptDecision { id: consent.id, what_was_recorded: outcome, place: own.place })
     }
 
     async fn withdraw_from_text(
@@ -159,7 +159,7 @@ impl Services {
         consultation: &Consultation,
         own: &OpenParticipant,
         record: Withdrawal,
-    ) -> Result<Recorded, ServiceError> {
+    ) -> Result<KeptDecision, ServiceError> {
         let (participant, name) = (&own.participant, own.name.clone().unwrap_or_default());
         let bundle = self.policy().bundle;
         let named = record.latest.shown.text.clone();
@@ -199,7 +199,7 @@ impl Services {
             Happened::TextDecided { participant: participant.id, text: named }
         };
         self.commit_telling(tx, entries, consultation.id, happened).await?;
-        Ok(Recorded { id: consent.id, what_was_recorded: None, place })
+        Ok(KeptDecision { id: consent.id, what_was_recorded: None, place })
     }
 
     /// What becomes of what a recording holds: what the policy says, but a legal hold lets nothing be destroyed.

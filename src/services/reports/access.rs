@@ -12,6 +12,7 @@ use crate::services::Services;
 use crate::services::entries::personal_values;
 use crate::services::error::ServiceError;
 use crate::services::proofs::prove_inclusion;
+use crate::services::recorded::Recorded;
 use crate::storage::audit_index::{self, Search};
 use crate::storage::{accounts, audit, patients};
 use base64::Engine;
@@ -39,14 +40,19 @@ impl Services {
     ///
     /// # Errors
     /// [`ServiceError::NotFound`]; [`ServiceError::Conflict`] for more entries than a file should have.
-    pub async fn patient_report(&self, permit: &Permit<ExportAudit>, patient: PatientId, language: &str) -> Result<String, ServiceError> {
+    pub async fn patient_report(
+        &self,
+        permit: &Permit<ExportAudit>,
+        patient: PatientId,
+        language: &str,
+    ) -> Result<Recorded<String>, ServiceError> {
         let known = {
             let mut read = self.database.read().await?;
             patients::lookup(read.tx(), patient).await?.ok_or(ServiceError::NotFound("patient"))?;
             self.patient(read.tx(), patient).await.ok().map(|p| p.details)
         };
         let entry = self.entry(Event::ReportMade, permit.caller())?.about("patient", patient);
-        self.report_made(entry.with("report", "access")).await?;
+        let recorded = self.report_made(entry.with("report", "access")).await?;
         let mut read = self.database.read_much().await?;
         let checkpoint = audit::latest_checkpoint(read.tx()).await?.ok_or(ServiceError::NotFound("checkpoint"))?;
         let wanted = Search {
@@ -89,7 +95,7 @@ impl Services {
             entries.push(json!({"index": index, "body": stored.body, "inclusion_proof": proof, "disclosures": own}));
         }
         let language = LANGUAGES.into_iter().find(|known| *known == language).unwrap_or("en");
-        page(
+        let page = page(
             language,
             &json!({
                 "clinic": self.settings.clinic_name,
@@ -103,7 +109,8 @@ impl Services {
                 "names": names,
                 "entries": entries,
             }),
-        )
+        )?;
+        Ok(recorded.map(|()| page))
     }
 }
 

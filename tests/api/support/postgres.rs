@@ -1,6 +1,7 @@
 //! A private PostgreSQL cluster, started once per test program and stopped with it. Fails loudly where PostgreSQL is missing.
 
 use std::fs;
+use std::io::Write;
 use std::os::unix::fs::PermissionsExt;
 use std::path::{Path, PathBuf};
 use std::process::{Child, Command, Stdio};
@@ -11,8 +12,9 @@ use std::time::{Duration, Instant};
 struct Cluster {
     folder: tempfile::TempDir,
     bin: PathBuf,
-    /// Ends the cluster and removes its files when its input closes, which happens at the latest when this program ends.
-    _keeper: Child,
+    /// Runs the server, stops it and starts it again as its input says. Ends it and removes its files when its input closes, which happens at
+    /// the latest when this program ends.
+    keeper: Child,
 }
 
 static CLUSTER: OnceLock<Cluster> = OnceLock::new();
@@ -52,28 +54,45 @@ fn start() -> Cluster {
         .output()
         .expect("initdb");
     assert!(made.status.success(), "initdb: {}", String::from_utf8_lossy(&made.stderr));
-    let server = format!(
-        "'{}' -D '{}' -k '{}' -c listen_addresses='' -c fsync={} -c max_connections=300 >'{}/log' 2>&1 & pid=$!; read -r _; kill -INT $pid; wait $pid; rm -rf '{}' '{}/log'",
-        bin.join("postgres").display(),
-        data.display(),
-        folder.path().display(),
-        std::env::var("BEDSIDE_TEST_FSYNC").unwrap_or_else(|_| "off".to_owned()),
-        folder.path().display(),
-        data.display(),
-        folder.path().display()
+    // stopped at once, the server cuts every connection and writes nothing out: what it committed is in its log of changes
+    let orders = format!(
+        "start() {{ '{postgres}' -D '{data}' -k '{folder}' -c listen_addresses='' -c fsync={fsync} -c max_connections=300 >>'{folder}/log' 2>&1 & pid=$!; }}
+        start
+        while read -r order; do
+            case $order in
+                stop) kill -QUIT $pid; wait $pid; pid= ;;
+                start) start ;;
+            esac
+        done
+        [ -z \"$pid\" ] || {{ kill -INT $pid; wait $pid; }}
+        rm -rf '{data}' '{folder}/log'",
+        postgres = bin.join("postgres").display(),
+        data = data.display(),
+        folder = folder.path().display(),
+        fsync = std::env::var("BEDSIDE_TEST_FSYNC").unwrap_or_else(|_| "off".to_owned()),
     );
-    let keeper = command(Path::new("/bin/sh")).args(["-c", &server]).stdin(Stdio::piped()).spawn().expect("postgres");
-    let cluster = Cluster { folder, bin, _keeper: keeper };
-    let deadline = Instant::now() + Duration::from_secs(30);
-    while !command(&cluster.bin.join("pg_isready")).arg("-q").arg("-h").arg(cluster.folder.path()).status().is_ok_and(|s| s.success()) {
-        assert!(
-            Instant::now() < deadline,
-            "PostgreSQL did not start: {}",
-            fs::read_to_string(cluster.folder.path().join("log")).unwrap_or_default()
-        );
-        std::thread::sleep(Duration::from_millis(20));
-    }
+    let keeper = command(Path::new("/bin/sh")).args(["-c", &orders]).stdin(Stdio::piped()).spawn().expect("postgres");
+    let cluster = Cluster { folder, bin, keeper };
+    cluster.until("start", || cluster.answers());
     cluster
+}
+
+impl Cluster {
+    fn answers(&self) -> bool {
+        command(&self.bin.join("pg_isready")).arg("-q").arg("-h").arg(self.folder.path()).status().is_ok_and(|s| s.success())
+    }
+
+    fn until(&self, what: &str, done: impl Fn() -> bool) {
+        let deadline = Instant::now() + Duration::from_secs(30);
+        while !done() {
+            assert!(
+                Instant::now() < deadline,
+                "PostgreSQL did not {what}: {}",
+                fs::read_to_string(self.folder.path().join("log")).unwrap_or_default()
+            );
+            std::thread::sleep(Duration::from_millis(20));
+        }
+    }
 }
 
 /// A cluster that one test has for itself, to be stopped and let go on.
@@ -90,6 +109,25 @@ impl OwnCluster {
 
     pub fn database(&self) -> String {
         format!("postgres://postgres@localhost/postgres?host={}", self.cluster.folder.path().display())
+    }
+
+    fn order(&self, order: &str) {
+        let mut keeper = self.cluster.keeper.stdin.as_ref().expect("its input is open");
+        keeper.write_all(format!("{order}\n").as_bytes()).expect("the keeper is there");
+    }
+
+    /// Stops the server at once: every connection is cut, and no new one can be had. Its data stay.
+    pub fn stop(&self) {
+        self.order("stop");
+        // the server removes this as the last thing it does, when everything it started is gone
+        let running = self.cluster.folder.path().join("data/postmaster.pid");
+        self.cluster.until("stop", || !running.exists());
+    }
+
+    /// Starts the server that was stopped, on the same data and at the same address.
+    pub fn start_again(&self) {
+        self.order("start");
+        self.cluster.until("start again", || self.cluster.answers());
     }
 
     /// Sends a signal to the server and to everything it started.

@@ -138,6 +138,7 @@ fn entry_of(n: u64) -> Entry {
         [Event::ConsultationRead, Event::ConsultationsListed, Event::SignInSucceeded, Event::ParticipantConnected, Event::ConsentDecided];
     let mut entry = Entry::new(EntryId::from_uuid(nth_id(n, 0, at)), at, events[(n % 5) as usize], &Caller::system(), &"0".repeat(64));
     "account".clone_into(&mut entry.agent.kind);
+    entry.agent.role = Some("clinician".to_owned());
     entry.agent.id = Some(Uuid::from_u128(u128::from(n % 40)).to_string());
     if n.is_multiple_of(997) {
         entry = entry.ended(Outcome::Denied);

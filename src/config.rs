@@ -6,6 +6,7 @@ use crate::identity::provider::ProviderConfig;
 use serde::Deserialize;
 use std::fs;
 use std::net::{IpAddr, Ipv4Addr, SocketAddr};
+use std::num::NonZeroUsize;
 use std::path::{Path, PathBuf};
 
 /// The configuration cannot be used.
@@ -57,6 +58,8 @@ pub struct Config {
     pub media_advertise: Vec<IpAddr>,
     /// `sqlite:…` or `postgres:…`.
     pub database: String,
+    /// How many connections to PostgreSQL serve requests, in place of four for each core; twelve more are for long work and for the log.
+    pub database_connections: Option<NonZeroUsize>,
     /// Folder of sealed recordings.
     pub recordings: PathBuf,
     /// Folder in which what protects people waits while the log cannot be written; best on another disk than the database.
@@ -117,6 +120,7 @@ impl Default for Config {
             media_listen: SocketAddr::from((Ipv4Addr::UNSPECIFIED, 8081)),
             media_advertise: Vec::new(),
             database: "sqlite:data/bedside.db".to_owned(),
+            database_connections: None,
             recordings: PathBuf::from("data/recordings"),
             spool: PathBuf::from("data/spool"),
             keys: PathBuf::from("data/keys"),

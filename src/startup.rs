@@ -172,7 +172,7 @@ pub async fn open_services(config: &Config, public_origin: String, parts: Parts)
         let parent = Path::new(path.trim_start_matches("//")).parent().unwrap_or(Path::new(".")).to_owned();
         private_folder(&parent)?;
     }
-    let database = Database::open(&config.database).await?;
+    let database = Database::open_with(&config.database, config.database_connections).await?;
     let signer = Arc::new(signer(&database, host, &keys).await?);
     let server = Server::of(&public_origin, &config.node);
     let proposed = Bundle::check(files);

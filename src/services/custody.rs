@@ -10,6 +10,7 @@ use crate::services::error::ServiceError;
 use crate::services::recorded::Recorded;
 use crate::storage::accounts;
 use crate::storage::custody::{self, LegalHold, PlaybackGrant};
+use crate::storage::database::Tx;
 use std::time::Duration;
 
 /// The longest a grant to watch may last.
@@ -144,8 +145,8 @@ impl Services {
     }
 
     /// The recordings that an account was granted to watch.
-    pub(crate) async fn granted_recordings(&self, account: AccountId) -> Result<Vec<RecordingId>, ServiceError> {
-        let all = custody::granted_to(self.database.read().await?.tx(), account, self.now()).await?;
+    pub(crate) async fn granted_recordings(&self, tx: &mut Tx, account: AccountId) -> Result<Vec<RecordingId>, ServiceError> {
+        let all = custody::granted_to(tx, account, self.now()).await?;
         Ok(all.into_iter().map(|grant| grant.recording).collect())
     }
 }

@@ -401,7 +401,7 @@ impl Services {
             let found = match own {
                 Some(id) => {
                     let mut own = recordings::of_practitioner(read.tx(), id).await?;
-                    for granted in self.granted_recordings(id).await? {
+                    for granted in self.granted_recordings(read.tx(), id).await? {
                         own.extend(recordings::lookup(read.tx(), granted).await?);
                     }
                     own
@@ -426,7 +426,7 @@ impl Services {
             let of = consultations::lookup(read.tx(), recording.consultation).await?.ok_or(ServiceError::NotFound("recording"))?;
             if let Actor::Account { id: account, role: AccountRole::Clinician, .. } = permit.caller().actor
                 && of.practitioner != account
-                && !self.granted_recordings(account).await?.contains(&id)
+                && !self.granted_recordings(read.tx(), account).await?.contains(&id)
             {
                 return Err(ServiceError::NotFound("recording"));
             }

@@ -7,7 +7,7 @@ use crate::domain::time::Timestamp;
 use crate::storage::audit::{EntryRow, StoredEntry, signed};
 use crate::storage::audit_activity;
 use crate::storage::database::{SequencingTx, Tx, execute, fetch_all, fetch_optional};
-use crate::storage::dialect::Bulk;
+use crate::storage::dialect::{Bulk, join_one_by_one};
 use crate::storage::error::StorageError;
 use serde_json::{Value, json};
 use std::collections::{BTreeMap, BTreeSet};
@@ -365,6 +365,7 @@ pub async fn search(tx: &mut Tx, wanted: &Search) -> Result<Vec<StoredEntry>, St
             )?
         };
     }
+    join_one_by_one(tx).await?;
     let rows = if let Some(text) = wanted.text.as_deref() {
         let literal = text.to_lowercase().replace('!', "!!").replace('%', "!%").replace('_', "!_");
         find!(BY_TEXT, format!("%{literal}%"))

@@ -13,6 +13,7 @@ use deadpool::Runtime;
 use deadpool::managed::{Manager, Metrics, Object, Pool, PoolError, QueueMode, RecycleError, RecycleResult, WeakPool};
 use sqlx::postgres::{PgConnectOptions, PgConnection};
 use sqlx::{Connection, Error};
+use std::num::NonZeroUsize;
 use std::time::{Duration, Instant};
 
 /// A connection that was not used for so long is asked whether it is still there.
@@ -57,6 +58,10 @@ pub(super) enum Purpose {
     Sequencing,
 }
 
+/// Nobody waits so long for the answer to a request: the engine gives up as well, and with it the locks that it would take.
+const NOT_FOR_LONG: &str = "SET statement_timeout = '2s'";
+/// A little more than whoever takes their time waits.
+const FOR_LONG: &str = "SET statement_timeout = '150s'";
 /// Those that extend the log find rows by their keys. While a table is young, what is known of it speaks for reading all of it, and a plan
 /// that was made then is kept while the table grows.
 const BY_KEY_ONLY: &str = "SET enable_seqscan = off; SET enable_hashjoin = off; SET enable_mergejoin = off";
@@ -65,7 +70,7 @@ const BY_KEY_ONLY: &str = "SET enable_seqscan = off; SET enable_hashjoin = off; 
 pub(super) struct Connector {
     options: PgConnectOptions,
     /// Run on each connection once.
-    setting_up: Option<&'static str>,
+    setting_up: &'static str,
 }
 
 /// A connection, and what was begun on it.
@@ -104,9 +109,7 @@ impl Manager for Connector {
 
     async fn create(&self) -> Result<Held, Error> {
         let mut held = Held { connection: connect(&self.options).await?, standing: Standing::Idle };
-        if let Some(sql) = self.setting_up {
-            held.run(sql, Standing::Idle).await?;
-        }
+        held.run(self.setting_up, Standing::Idle).await?;
         Ok(held)
     }
 
@@ -149,14 +152,14 @@ pub(super) async fn connect_within(options: &PgConnectOptions, patience: Duratio
 }
 
 /// Connections for requests: more than a few for each core only keep one another from working.
-fn for_requests() -> usize {
+fn enough_for_requests() -> usize {
     let cores = std::thread::available_parallelism().map_or(2, usize::from);
     (cores * 4).clamp(12, 24)
 }
 
 impl Connections {
     /// Opens none yet. Whoever waits for one longer than `patience` is refused.
-    pub(super) fn new(options: &PgConnectOptions, patience: Duration) -> Result<Self, Error> {
+    pub(super) fn new(options: &PgConnectOptions, for_requests: Option<NonZeroUsize>, patience: Duration) -> Result<Self, Error> {
         let pool = |size, setting_up| {
             Pool::builder(Connector { options: options.clone(), setting_up })
                 .max_size(size)
@@ -168,7 +171,11 @@ impl Connections {
                 .build()
                 .map_err(|error| Error::Configuration(error.into()))
         };
-        let all = Self { requests: pool(for_requests(), None)?, long: pool(LONG, None)?, sequencing: pool(SEQUENCING, Some(BY_KEY_ONLY))? };
+        let all = Self {
+            requests: pool(for_requests.map_or_else(enough_for_requests, NonZeroUsize::get), NOT_FOR_LONG)?,
+            long: pool(LONG, FOR_LONG)?,
+            sequencing: pool(SEQUENCING, BY_KEY_ONLY)?,
+        };
         tokio::spawn(close_what_was_begun_in_vain(all.all().map(Pool::weak)));
         Ok(all)
     }

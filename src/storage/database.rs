@@ -11,6 +11,7 @@ use crate::storage::group::{GroupTx, Lost, Writer};
 use sqlx::sqlite::SqliteConnection;
 use sqlx::{Sqlite, SqlitePool, Transaction};
 use std::cell::Cell;
+use std::num::NonZeroUsize;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, OnceLock};
 use std::time::{Duration, Instant};
@@ -179,11 +180,19 @@ impl Database {
     /// # Errors
     /// [`StorageError::Address`] for another scheme; else what the engine says.
     pub async fn open(address: &str) -> Result<Self, StorageError> {
+        Self::open_with(address, None).await
+    }
+
+    /// As [`Database::open`], with so many connections to PostgreSQL for requests.
+    ///
+    /// # Errors
+    /// As [`Database::open`].
+    pub async fn open_with(address: &str, connections: Option<NonZeroUsize>) -> Result<Self, StorageError> {
         let pools = if address.starts_with("sqlite:") {
             let (write, read, file) = open_sqlite(address).await?;
             Pools::Sqlite { write, read, file: Arc::new(file) }
         } else if address.starts_with("postgres:") || address.starts_with("postgresql:") {
-            Pools::Postgres(open_postgres(address).await?)
+            Pools::Postgres(open_postgres(address, connections).await?)
         } else {
             return Err(StorageError::Address);
         };

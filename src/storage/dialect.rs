@@ -1,7 +1,7 @@
 //! Everything that differs between SQLite and PostgreSQL: how a connection is opened and a transaction begun.
 
 use crate::storage::connections::{Connections, connect_within};
-use crate::storage::database::{EngineTx, Tx};
+use crate::storage::database::{EngineTx, Tx, execute};
 use crate::storage::error::StorageError;
 use crate::storage::group::Writer;
 use sqlx::migrate::Migrator;
@@ -9,6 +9,7 @@ use sqlx::postgres::PgConnectOptions;
 use sqlx::sqlite::{SqliteConnectOptions, SqliteJournalMode, SqlitePoolOptions, SqliteSynchronous};
 use sqlx::{Connection, SqlitePool};
 use std::fs::File;
+use std::num::NonZeroUsize;
 use std::path::{Path, PathBuf};
 use std::str::FromStr;
 use std::time::Duration;
@@ -39,6 +40,18 @@ impl Bulk {
             EngineTx::Postgres(_) => self.postgres,
         }
     }
+}
+
+/// PostgreSQL does not know how few rows of an ordered list are wanted, and would rather gather, join and sort all of it.
+const ONE_BY_ONE: &str = "SELECT set_config('enable_hashjoin', 'off', true), set_config('enable_mergejoin', 'off', true),
+    set_config('enable_bitmapscan', 'off', true)";
+
+/// For the rest of the transaction, joins go through the first list in its order and stop where there is enough. SQLite knows no other way.
+pub(super) async fn join_one_by_one(tx: &mut Tx) -> Result<(), StorageError> {
+    if matches!(tx.engine, EngineTx::Postgres(_)) {
+        execute!(tx, ONE_BY_ONE)?;
+    }
+    Ok(())
 }
 
 /// The file an SQLite database was opened from.
@@ -108,10 +121,10 @@ pub(super) async fn open_sqlite(address: &str) -> Result<(Writer, SqlitePool, Sq
 }
 
 /// PostgreSQL.
-pub(super) async fn open_postgres(address: &str) -> Result<Connections, StorageError> {
+pub(super) async fn open_postgres(address: &str, connections: Option<NonZeroUsize>) -> Result<Connections, StorageError> {
     let options = PgConnectOptions::from_str(address)?.application_name("bedside");
     let mut migrating = connect_within(&options, ACQUIRE).await?;
     POSTGRES.run(&mut migrating).await.map_err(StorageError::Migration)?;
     migrating.close().await?;
-    Ok(Connections::new(&options, ACQUIRE)?)
+    Ok(Connections::new(&options, connections, ACQUIRE)?)
 }

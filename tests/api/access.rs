@@ -2,10 +2,11 @@
 
 use crate::on_both_engines;
 use crate::support::people::{Browser, Reply, Visit, send};
-use crate::support::server::TestServer;
+use crate::support::server::{Engine, TestServer, run_as};
 use reqwest::Method;
 use serde_json::{Value, json};
 use std::collections::BTreeSet;
+use std::num::NonZeroUsize;
 
 /// Who a route answers.
 #[derive(Clone, Copy, PartialEq, Eq)]
@@ -251,6 +252,29 @@ impl Scene {
         let request = browser.request(method.parse::<Method>().expect("method"), &self.path(template));
         send(if method == "GET" { request } else { request.json(&body(template)) }).await
     }
+}
+
+/// A request that holds a connection while it asks for another waits for ever where many do so at once. With one connection, one is enough.
+#[test]
+fn no_request_needs_two_connections_to_the_database() {
+    run_as(
+        Engine::Postgres,
+        |_, config| config.database_connections = NonZeroUsize::new(1),
+        async |server| {
+            let scene = Scene::new(server).await;
+            for (username, _) in STAFF {
+                let browser = Browser::signed_in(server, username).await;
+                for (method, path, _) in ROUTES {
+                    let ends = ["/sign-out", "/end-others", "/suspend", "/end", "/cancel", "/leave", "/reset-password", "/reset-factors"];
+                    if ends.iter().any(|end| path.ends_with(end)) {
+                        continue;
+                    }
+                    let reply = scene.ask(&browser, method, path).await;
+                    assert!(reply.status.as_u16() < 500, "{username}: {method} {path}: {}", reply.text);
+                }
+            }
+        },
+    );
 }
 
 on_both_engines! {

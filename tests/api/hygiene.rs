@@ -2,6 +2,7 @@
 //! every body, in names, notes and tokens, and the whole of what came out is searched for them.
 
 use crate::access::{ROUTES, Scene, body};
+use crate::media::{Caller, SESSION_NAME};
 use crate::on_both_engines;
 use crate::support::people::{Browser, Reply, Visit, send};
 use crate::support::server::{PASSWORD, TestServer};
@@ -155,6 +156,11 @@ on_both_engines! {
             aud.post(&format!("/audit/reports/{report}"), json!({"patient": id})).await.expect(200);
         }
         let visit = Visit::new(server).await;
+        // an offer that is accepted, and what is written in the chat of the call
+        let in_call = Caller::new(visit.clinician.join(&visit.id).await, 1_000).await;
+        assert_eq!(SESSION_NAME, canary("sdp"));
+        in_call.write(&canary("payload")).await;
+        drop(in_call);
         let mut socket = visit.clinician.join(&visit.id).await;
         socket.snapshot("the room", |_| true).await;
         socket.say(json!({"type": "offer", "sdp": canary("sdp"), "key_epoch": 0})).await;

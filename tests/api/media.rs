@@ -19,6 +19,7 @@ use serde_json::json;
 use std::sync::Arc;
 use std::time::Duration;
 use tokio::sync::{mpsc, watch};
+use webrtc::data_channel::{DataChannel, RTCDataChannelState};
 use webrtc::media_stream::track_local::TrackLocal;
 use webrtc::media_stream::track_local::static_rtp::TrackLocalStaticRTP;
 use webrtc::media_stream::track_remote::{TrackRemote, TrackRemoteEvent};
@@ -59,9 +60,13 @@ impl PeerConnectionEventHandler for Handler {
     }
 }
 
+/// What every offer here calls its session (RFC 8866, section 5.3): words of a browser's that nobody needs.
+pub const SESSION_NAME: &str = "canarysdp7Qx";
+
 /// Someone in a call, who can speak and listen.
-struct Caller {
-    socket: Socket,
+pub struct Caller {
+    pub socket: Socket,
+    chat: Arc<dyn DataChannel>,
     connection: Arc<dyn PeerConnection>,
     microphone: Arc<TrackLocalStaticRTP>,
     ssrc: u32,
@@ -71,7 +76,7 @@ struct Caller {
 
 impl Caller {
     /// Joins with the thirteen m-lines of the protocol and waits until media can flow.
-    async fn new(mut socket: Socket, ssrc: u32) -> Self {
+    pub async fn new(mut socket: Socket, ssrc: u32) -> Self {
         let mut engine = MediaEngine::default();
         engine.register_codec(codec(RtpCodecKind::Audio), RtpCodecKind::Audio).expect("Opus");
         engine.register_codec(codec(RtpCodecKind::Video), RtpCodecKind::Video).expect("VP8");
@@ -111,15 +116,28 @@ impl Caller {
             let init = RTCRtpTransceiverInit { direction: RTCRtpTransceiverDirection::Recvonly, ..Default::default() };
             connection.add_transceiver_from_kind(kind, Some(init)).await.expect("transceiver");
         }
-        let _chat = connection.create_data_channel("chat", None).await.expect("channel");
+        let chat = connection.create_data_channel("chat", None).await.expect("channel");
         let offer = connection.create_offer(None).await.expect("offer");
         connection.set_local_description(offer.clone()).await.expect("local");
-        socket.say(json!({"type": "offer", "sdp": offer.sdp, "key_epoch": 0})).await;
+        let offered = offer.sdp.replacen("\r\ns=-\r\n", &format!("\r\ns={SESSION_NAME}\r\n"), 1);
+        assert!(offered.contains(SESSION_NAME), "{offered}");
+        socket.say(json!({"type": "offer", "sdp": offered, "key_epoch": 0})).await;
         let answer = socket.until("an answer", |m| m["type"] == "answer" || m["type"] == "error").await;
         let sdp = answer["sdp"].as_str().unwrap_or_else(|| panic!("{answer}")).to_owned();
         connection.set_remote_description(RTCSessionDescription::answer(sdp).expect("SDP")).await.expect("remote");
         tokio::time::timeout(PATIENCE, is_connected.wait_for(|yes| *yes)).await.expect("connected in time").expect("alive");
-        Self { socket, connection, microphone: microphone.expect("there"), ssrc, packets, sequence: 0 }
+        Self { socket, chat, connection, microphone: microphone.expect("there"), ssrc, packets, sequence: 0 }
+    }
+
+    /// Says something in the chat, once its channel is open.
+    pub async fn write(&self, text: &str) {
+        let open = async {
+            while self.chat.ready_state().await.ok() != Some(RTCDataChannelState::Open) {
+                tokio::time::sleep(Duration::from_millis(10)).await;
+            }
+        };
+        tokio::time::timeout(PATIENCE, open).await.expect("the chat opens in time");
+        self.chat.send_text(&json!({"id": "1", "text": text}).to_string()).await.expect("sent");
     }
 
     /// Sends one Opus packet that can be told from any other.

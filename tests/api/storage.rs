@@ -246,6 +246,30 @@ async fn connections_that_were_cut_are_replaced_and_none_rests_in_a_transaction(
     database.close().await;
 }
 
+/// What nobody waits for any more, the engine gives up as well: it would hold connections and locks for as long as it lasts.
+#[tokio::test]
+async fn a_statement_that_nobody_waits_for_is_given_up_by_the_engine() {
+    const WAITING: &str = "SELECT count(*) FROM pg_stat_activity WHERE datname = current_database() AND wait_event_type = 'Lock'";
+    let address = postgres::fresh_database();
+    let database = Database::open(&address).await.expect("opened");
+    let mut other = sqlx::PgConnection::connect(&address).await.expect("postgres");
+    sqlx::raw_sql("BEGIN; LOCK TABLE policy_bundles IN ACCESS EXCLUSIVE MODE").execute(&mut other).await.expect("locked");
+    let (bundle, _) = work(1);
+    let mut tx = database.begin().await.expect("begun");
+    let began = Instant::now();
+    assert!(matches!(policies::accept(tx.tx(), &bundle).await, Err(StorageError::Engine(_))));
+    assert!(began.elapsed() < Duration::from_secs(1), "whoever asked is answered in time");
+    drop(tx);
+    let deadline = Instant::now() + Duration::from_secs(10);
+    while sqlx::query(WAITING).fetch_one(&mut other).await.expect("activity").get::<i64, _>(0) > 0 {
+        assert!(Instant::now() < deadline, "it still waits for the lock");
+        tokio::time::sleep(Duration::from_millis(50)).await;
+    }
+    sqlx::raw_sql("ROLLBACK").execute(&mut other).await.expect("unlocked");
+    assert!(kept(&database).await.is_empty());
+    database.close().await;
+}
+
 /// Rounds of the sequencer must not become slower as the log grows: no plan of theirs reads a whole table, also while the engine knows nothing
 /// of the tables yet. (A plan that did was kept by the engine for as long as the tables grew.)
 #[test]

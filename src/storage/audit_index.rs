@@ -365,7 +365,8 @@ pub async fn search(tx: &mut Tx, wanted: &Search) -> Result<Vec<StoredEntry>, St
             )?
         };
     }
-    join_one_by_one(tx).await?;
+    let by_place = rarest.is_some() && wanted.text.is_none() && wanted.request.is_none();
+    join_one_by_one(tx, by_place).await?;
     let rows = if let Some(text) = wanted.text.as_deref() {
         let literal = text.to_lowercase().replace('!', "!!").replace('%', "!%").replace('_', "!_");
         find!(BY_TEXT, format!("%{literal}%"))

@@ -58,10 +58,11 @@ pub(super) enum Purpose {
     Sequencing,
 }
 
-/// Nobody waits so long for the answer to a request: the engine gives up as well, and with it the locks that it would take.
-const NOT_FOR_LONG: &str = "SET statement_timeout = '2s'";
+/// Nobody waits so long for the answer to a request: the engine gives up as well, and with it the locks that it would take. Compiling a
+/// statement takes longer than any of these does.
+const NOT_FOR_LONG: &str = "SET statement_timeout = '2s'; SET jit = off";
 /// A little more than whoever takes their time waits.
-const FOR_LONG: &str = "SET statement_timeout = '150s'";
+const FOR_LONG: &str = "SET statement_timeout = '150s'; SET jit = off";
 /// Those that extend the log find rows by their keys. While a table is young, what is known of it speaks for reading all of it, and a plan
 /// that was made then is kept while the table grows.
 const BY_KEY_ONLY: &str = "SET enable_seqscan = off; SET enable_hashjoin = off; SET enable_mergejoin = off";

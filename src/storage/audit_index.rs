@@ -7,7 +7,7 @@ use crate::domain::time::Timestamp;
 use crate::storage::audit::{EntryRow, StoredEntry, signed};
 use crate::storage::audit_activity;
 use crate::storage::database::{SequencingTx, Tx, execute, fetch_all, fetch_optional};
-use crate::storage::dialect::{Bulk, join_one_by_one};
+use crate::storage::dialect::Bulk;
 use crate::storage::error::StorageError;
 use serde_json::{Value, json};
 use std::collections::{BTreeMap, BTreeSet};
@@ -365,8 +365,6 @@ pub async fn search(tx: &mut Tx, wanted: &Search) -> Result<Vec<StoredEntry>, St
             )?
         };
     }
-    let by_place = rarest.is_some() && wanted.text.is_none() && wanted.request.is_none();
-    join_one_by_one(tx, by_place).await?;
     let rows = if let Some(text) = wanted.text.as_deref() {
         let literal = text.to_lowercase().replace('!', "!!").replace('%', "!%").replace('_', "!_");
         find!(BY_TEXT, format!("%{literal}%"))

@@ -1,4 +1,5 @@
-//! Everything that differs between SQLite and PostgreSQL: how a connection is opened and a transaction begun.
+//! Everything that differs between SQLite and PostgreSQL: how a database is opened, and the few statements that have a text for each. How a
+//! transaction runs stands in `group` for SQLite and in `connections` for PostgreSQL.
 
 use crate::storage::connections::{Connections, connect_within};
 use crate::storage::database::{EngineTx, Tx};

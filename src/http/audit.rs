@@ -12,7 +12,7 @@ use crate::services::audit::{FirstBad, FoundEntry};
 use crate::services::audit_feeds::Form;
 use crate::services::bundle::{Chunks, Disclose, tile_place};
 use crate::services::error::ServiceError;
-use crate::storage::audit_index::Search;
+use crate::storage::audit_search::Search;
 use actix_web::http::header;
 use actix_web::{HttpRequest, HttpResponse, web};
 use serde::{Deserialize, Serialize};
@@ -100,8 +100,8 @@ impl Wanted {
         Ok(Search {
             text: filled(self.text),
             event: filled(self.event),
-            action: self.action.and_then(|action| action.as_str().chars().next()),
-            outcome: self.outcome.map(|outcome| outcome.as_str().to_owned()),
+            action: self.action,
+            outcome: self.outcome,
             agent,
             network: filled(self.network),
             about: about.filter_map(|(kind, id)| id.map(|id| (kind.to_owned(), id))).collect(),

@@ -10,6 +10,7 @@ use crate::http::{Answer, State, caller};
 use crate::services::forwarding::Place;
 use crate::services::oversight::SavedSearch;
 use crate::services::patients::Patient;
+use crate::storage::audit_activity::Hour;
 use actix_web::{HttpRequest, HttpResponse, web};
 use serde::{Deserialize, Serialize};
 use utoipa::ToSchema;
@@ -44,13 +45,13 @@ pub struct HourView {
     success: u64,
     denied: u64,
     failure: u64,
+    /// Marks for what is unusual.
+    unusual: u64,
 }
 
-/// What stood out in one hour.
+/// As what someone's entries stood out.
 #[derive(Serialize, ToSchema)]
 pub struct MarkedView {
-    #[schema(value_type = String)]
-    at: Timestamp,
     /// `own_name`, `mass_reads`, `off_hours`, `emergency_access` or `repeated_denials`.
     mark: String,
     /// Account or participant.
@@ -84,7 +85,6 @@ pub async fn activity(request: HttpRequest, state: web::Data<State>, body: web::
     let person = body.person.map(|id| id.to_string());
     let activity = state.services.audit_activity(&permit, body.from, body.to, person.as_deref()).await?.into_inner();
     let marked = activity.marked.into_iter().map(|m| MarkedView {
-        at: m.at,
         mark: m.mark,
         name: activity.names.get(&m.agent).cloned(),
         person: (!m.agent.is_empty()).then_some(m.agent),
@@ -95,7 +95,7 @@ pub async fn activity(request: HttpRequest, state: web::Data<State>, body: web::
         hours: activity
             .hours
             .into_iter()
-            .map(|(at, hour)| HourView { at, success: hour.success, denied: hour.denied, failure: hour.failure })
+            .map(|(at, Hour { success, denied, failure, unusual })| HourView { at, success, denied, failure, unusual })
             .collect(),
         people: activity
             .people

@@ -10,8 +10,8 @@ use crate::services::error::ServiceError;
 use crate::services::recorded::Recorded;
 use crate::storage::accounts;
 use crate::storage::audit::{self, StoredCheckpoint, StoredEntry};
-use crate::storage::audit_activity;
-use crate::storage::audit_index::{self, Search};
+use crate::storage::audit_index;
+use crate::storage::audit_search::{self, Search};
 use crate::storage::database::Tx;
 use serde::Serialize;
 use std::collections::HashMap;
@@ -100,7 +100,7 @@ impl Services {
         let complete = self.sequencer.findable(&self.database, size).await;
         let page = Search { limit: limit + 1, network, ..wanted };
         let mut read = self.database.read().await?;
-        let mut stored = audit_index::search(read.tx(), &page).await?;
+        let mut stored = audit_search::search(read.tx(), &page).await?;
         let more = stored.len() > limit as usize;
         stored.truncate(limit as usize);
         let entries = self.found(read.tx(), stored).await?;
@@ -123,7 +123,7 @@ impl Services {
         let names: HashMap<String, String> = accounts::all(tx).await?.into_iter().map(|a| (a.id.to_string(), a.display_name)).collect();
         let disclosures = self.disclosures(tx, &stored).await?;
         let places: Vec<u64> = stored.iter().filter_map(|entry| entry.index).collect();
-        let mut marks = audit_activity::marks(tx, &places).await?;
+        let mut marks = audit_index::marks(tx, &places).await?;
         let mut entries = Vec::with_capacity(stored.len());
         for (stored, disclosures) in stored.into_iter().zip(disclosures) {
             let entry: Entry = serde_json::from_str(&stored.body).map_err(|_| ServiceError::Integrity)?;

@@ -11,7 +11,7 @@ use crate::services::bundle::{Chunks, hand_on};
 use crate::services::csv;
 use crate::services::error::ServiceError;
 use crate::services::recorded::Recorded;
-use crate::storage::audit_index::{self, Search};
+use crate::storage::audit_search::{self, Search};
 use serde_json::json;
 use std::sync::Arc;
 use tokio::sync::mpsc::{Sender, channel};
@@ -128,7 +128,7 @@ impl Services {
         let mut text = form.head();
         let mut first = true;
         loop {
-            let stored = audit_index::search(read.tx(), &wanted).await?;
+            let stored = audit_search::search(read.tx(), &wanted).await?;
             let last = stored.last().and_then(|entry| entry.index);
             let more = stored.len() >= PAGE as usize;
             for mut found in self.found(read.tx(), stored).await? {

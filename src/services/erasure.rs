@@ -91,7 +91,7 @@ impl Services {
     async fn evidence_kept_until(&self, tx: &mut Tx, subject: &Subject) -> Result<Option<Timestamp>, ServiceError> {
         let bundle = self.policy().bundle;
         let (kind, id) = subject.named();
-        let last = audit::last_of_subject(tx, &subject.to_string(), (kind, &id)).await?;
+        let last = audit::last_of_subject(tx, &subject.to_string()).await?.max(audit_index::last_about(tx, (kind, &id)).await?);
         Ok(last.and_then(|last| CLASSES.iter().filter_map(|class| bundle.retention_class(class)).map(|class| class.due(last)).max()))
     }
 }

@@ -16,7 +16,8 @@ use crate::services::audit::FoundEntry;
 use crate::services::entries::personal_values;
 use crate::services::error::ServiceError;
 use crate::services::recorded::Recorded;
-use crate::storage::audit_index::{self, Search};
+use crate::storage::audit_index;
+use crate::storage::audit_search::{self, Search};
 use crate::storage::consents::{self, Tally};
 use crate::storage::database::Tx;
 use crate::storage::subject_keys::{self, Evidence};
@@ -397,7 +398,7 @@ impl Services {
         let mut all = Vec::new();
         let mut before = None;
         loop {
-            let stored = audit_index::search(tx, &Search { before, limit: PAGE, ..wanted.clone() }).await?;
+            let stored = audit_search::search(tx, &Search { before, limit: PAGE, ..wanted.clone() }).await?;
             let (more, last) = (stored.len() >= PAGE as usize, stored.last().and_then(|entry| entry.index));
             let disclosures = self.disclosures(tx, &stored).await?;
             for (found, disclosures) in self.found(tx, stored).await?.into_iter().zip(disclosures) {

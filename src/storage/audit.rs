@@ -30,11 +30,7 @@ const ENTRY: &str =
     "SELECT id, body, COALESCE(leaf_index, -1) AS leaf_index, subject_id, disclosures, network_term FROM audit_entries WHERE id = $1";
 const RANGE: &str = "SELECT id, body, leaf_index, subject_id, disclosures, network_term FROM audit_entries
     WHERE leaf_index >= $1 AND leaf_index < $2 ORDER BY leaf_index";
-const LAST_OF_SUBJECT: &str = "SELECT COALESCE(MAX(at), 0) AS number FROM (
-    SELECT MAX(at) AS at FROM audit_entries WHERE subject_id = $1
-    UNION ALL
-    SELECT MAX(i.at) AS at FROM audit_names n JOIN audit_mentions m ON m.name = n.id JOIN audit_index i ON i.leaf_index = m.leaf_index
-    WHERE n.kind = $2 AND n.name = $3 AND i.area NOT IN (SELECT id FROM audit_names WHERE kind = 'area' AND name = 'audit')) AS last";
+const LAST_OF_SUBJECT: &str = "SELECT COALESCE(MAX(at), 0) AS number FROM audit_entries WHERE subject_id = $1";
 const WIPE: &str = "UPDATE audit_entries SET disclosures = NULL, network_term = NULL
     WHERE subject_id = $1 AND (disclosures IS NOT NULL OR network_term IS NOT NULL)";
 const NOTE_REQUEST: &str = "INSERT INTO audit_requests (key_hash, body_hash, entry_id, at) VALUES ($1, $2, $3, $4) ON CONFLICT DO NOTHING";
@@ -71,6 +67,16 @@ const PLACE: Bulk = Bulk {
         WHERE audit_entries.id = p.id",
 };
 
+/// Takes `[leaf index, …]`.
+const AT: Bulk = Bulk {
+    sqlite: "SELECT e.id, e.body, e.leaf_index, e.subject_id, e.disclosures, e.network_term
+        FROM json_each($1) AS w CROSS JOIN audit_entries e WHERE e.leaf_index = w.value ORDER BY e.leaf_index DESC",
+    // a fence: each is looked up by its place, whatever is known of the table
+    postgres: "SELECT e.* FROM jsonb_array_elements_text($1::jsonb) AS w CROSS JOIN LATERAL
+        (SELECT id, body, leaf_index, subject_id, disclosures, network_term FROM audit_entries WHERE leaf_index = w::bigint OFFSET 0) AS e
+        ORDER BY e.leaf_index DESC",
+};
+
 // a lease is timed by the one clock that everyone who could lead shares: the database's
 macro_rules! take_lease {
     ($now:literal) => {
@@ -101,7 +107,7 @@ const KEEP_LEASE: Bulk = Bulk {
 };
 
 /// The statements with a text for each engine.
-pub const BULK: &[Bulk] = &[PLACE, TAKE_LEASE, KEEP_LEASE];
+pub const BULK: &[Bulk] = &[PLACE, AT, TAKE_LEASE, KEEP_LEASE];
 
 /// An entry that can be committed: what was personal in it is sealed.
 #[derive(Debug, Clone)]
@@ -452,12 +458,21 @@ pub async fn range(tx: &mut Tx, from: u64, to: u64) -> Result<Vec<StoredEntry>, 
     fetch_all!(tx, EntryRow, RANGE, signed(from), signed(to))?.into_iter().map(TryInto::try_into).collect()
 }
 
-/// When the newest entry was made whose personal values are a subject's, or that names them (by kind and id); `None` if there is none.
+/// Entries with these leaf indexes, newest first.
 ///
 /// # Errors
 /// See [`StorageError`].
-pub async fn last_of_subject(tx: &mut Tx, subject: &str, named: (&str, &str)) -> Result<Option<Timestamp>, StorageError> {
-    Ok(fetch_optional!(tx, NumberRow, LAST_OF_SUBJECT, subject, named.0, named.1)?.map(|row| row.number).filter(|at| *at > 0).map(time))
+pub async fn at(tx: &mut Tx, places: &[u64]) -> Result<Vec<StoredEntry>, StorageError> {
+    let text = AT.of(tx);
+    fetch_all!(tx, EntryRow, text, serde_json::json!(places).to_string())?.into_iter().map(TryInto::try_into).collect()
+}
+
+/// When the newest entry was made whose personal values are a subject's; `None` if there is none.
+///
+/// # Errors
+/// See [`StorageError`].
+pub async fn last_of_subject(tx: &mut Tx, subject: &str) -> Result<Option<Timestamp>, StorageError> {
+    Ok(fetch_optional!(tx, NumberRow, LAST_OF_SUBJECT, subject)?.map(|row| row.number).filter(|at| *at > 0).map(time))
 }
 
 /// Wipes the sealed personal values of a subject; gives how many entries had some. The entries stay as they are.

@@ -1,5 +1,6 @@
 //! How much happened when, and what of it stands out: the numbers behind the auditor's charts. They follow from the entries.
 
+use crate::domain::audit::Outcome;
 use crate::domain::time::Timestamp;
 use crate::storage::audit_index::Facts;
 use crate::storage::database::{Tx, execute, fetch_all, fetch_optional};
@@ -12,21 +13,31 @@ const HOUR_MICROS: i64 = 3_600_000_000;
 
 const AGENT: &str = "SELECT id FROM audit_names WHERE kind = 'agent' AND name = $1";
 const BY_HOUR: &str = "SELECT hour, outcome, CAST(SUM(entries) AS BIGINT) AS entries FROM audit_activity
-    WHERE hour >= $1 AND hour < $2 AND outcome < 9 AND ($3 = 0 OR agent = $3) GROUP BY hour, outcome ORDER BY hour";
+    WHERE hour >= $1 AND hour < $2 AND ($3 = 0 OR agent = $3) GROUP BY hour, outcome ORDER BY hour";
 const BY_PERSON: &str = "SELECT n.name AS name, CAST(SUM(a.entries) AS BIGINT) AS entries,
     CAST(SUM(CASE WHEN a.outcome = 2 THEN a.entries ELSE 0 END) AS BIGINT) AS denied
     FROM audit_activity a JOIN audit_names n ON n.id = a.agent JOIN accounts c ON c.id = n.name
     WHERE a.hour >= $1 AND a.hour < $2 AND a.outcome < 9 GROUP BY n.name ORDER BY entries DESC, n.name LIMIT $3";
 // what stands out is counted under its mark in place of an area
-const MARKED: &str = "SELECT a.hour AS hour, n.name AS mark, COALESCE(p.name, '') AS agent, a.entries AS entries
-    FROM audit_activity a JOIN audit_names n ON n.id = a.area LEFT JOIN audit_names p ON p.id = a.agent
-    WHERE a.hour >= $1 AND a.hour < $2 AND a.outcome = 9 AND ($3 = 0 OR a.agent = $3) ORDER BY a.hour";
+const MARKED: &str = "SELECT n.name AS mark, COALESCE(p.name, '') AS agent, a.entries AS entries FROM (
+    SELECT area, agent, CAST(SUM(entries) AS BIGINT) AS entries FROM audit_activity
+    WHERE hour >= $1 AND hour < $2 AND outcome = 9 AND ($3 = 0 OR agent = $3) GROUP BY area, agent) AS a
+    JOIN audit_names n ON n.id = a.area LEFT JOIN audit_names p ON p.id = a.agent ORDER BY n.name, a.entries DESC, agent";
 
 /// Every statement that both engines read, for the test that prepares them.
 pub const STATEMENTS: &[&str] = &[AGENT, BY_HOUR, BY_PERSON, MARKED];
 
 /// Stands for an outcome where marks are counted.
 pub(super) const MARK: i64 = 9;
+
+/// The number that stands for an outcome.
+pub(super) const fn outcome_number(outcome: Outcome) -> i64 {
+    match outcome {
+        Outcome::Success => 1,
+        Outcome::Denied => 2,
+        Outcome::Failure => 3,
+    }
+}
 
 /// Takes `[[hour, agent, area, outcome, entries], …]`.
 const COUNT: Bulk = Bulk {
@@ -39,17 +50,8 @@ const COUNT: Bulk = Bulk {
         ON CONFLICT (hour, agent, area, outcome) DO UPDATE SET entries = audit_activity.entries + excluded.entries",
 };
 
-/// Takes `[leaf index, …]`.
-const MARKS: Bulk = Bulk {
-    sqlite: "SELECT m.leaf_index AS leaf_index, n.name AS mark FROM json_each($1) AS j CROSS JOIN audit_names n CROSS JOIN audit_mentions m
-        WHERE n.kind = 'unusual' AND n.name <> 'any' AND m.name = n.id AND m.leaf_index = j.value",
-    postgres: "SELECT m.leaf_index AS leaf_index, n.name AS mark FROM jsonb_array_elements_text($1::jsonb) AS j
-        CROSS JOIN audit_names n JOIN audit_mentions m ON m.name = n.id AND m.leaf_index = j::bigint
-        WHERE n.kind = 'unusual' AND n.name <> 'any'",
-};
-
 /// The statements with a text for each engine.
-pub const BULK: &[Bulk] = &[COUNT, MARKS];
+pub const BULK: &[Bulk] = &[COUNT];
 
 #[derive(sqlx::FromRow)]
 struct HourRow {
@@ -67,16 +69,9 @@ struct PersonRow {
 
 #[derive(sqlx::FromRow)]
 struct MarkedRow {
-    hour: i64,
     mark: String,
     agent: String,
     entries: i64,
-}
-
-#[derive(sqlx::FromRow)]
-struct MarkRow {
-    leaf_index: i64,
-    mark: String,
 }
 
 #[derive(sqlx::FromRow)]
@@ -93,6 +88,8 @@ pub struct Hour {
     pub denied: u64,
     /// That it did not work.
     pub failure: u64,
+    /// Marks for what is unusual.
+    pub unusual: u64,
 }
 
 /// What one account did.
@@ -106,11 +103,9 @@ pub struct Person {
     pub denied: u64,
 }
 
-/// What stood out in one hour.
+/// As what someone's entries stood out.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Marked {
-    /// When the hour began.
-    pub at: Timestamp,
     /// As what.
     pub mark: String,
     /// Account or participant; empty for strangers.
@@ -182,6 +177,7 @@ pub async fn by_hour(tx: &mut Tx, stretch: Stretch<'_>) -> Result<BTreeMap<Times
         *match row.outcome {
             1 => &mut hour.success,
             2 => &mut hour.denied,
+            MARK => &mut hour.unusual,
             _ => &mut hour.failure,
         } += number(row.entries);
     }
@@ -198,7 +194,7 @@ pub async fn by_person(tx: &mut Tx, stretch: Stretch<'_>, most: i64) -> Result<V
     Ok(fetch_all!(tx, PersonRow, BY_PERSON, from, to, most)?.into_iter().map(read).collect())
 }
 
-/// What stood out, by hour, mark and agent.
+/// What stood out, by mark and agent.
 ///
 /// # Errors
 /// See [`StorageError`].
@@ -206,25 +202,6 @@ pub async fn marked(tx: &mut Tx, stretch: Stretch<'_>) -> Result<Vec<Marked>, St
     let agent = stretch.agent(tx).await?;
     let (from, to) = stretch.hours();
     let rows = fetch_all!(tx, MarkedRow, MARKED, from, to, agent)?;
-    let read = |row: MarkedRow| Marked { at: began(row.hour), mark: row.mark, agent: row.agent, entries: number(row.entries) };
+    let read = |row: MarkedRow| Marked { mark: row.mark, agent: row.agent, entries: number(row.entries) };
     Ok(rows.into_iter().map(read).collect())
-}
-
-/// The marks of the entries at these places.
-///
-/// # Errors
-/// See [`StorageError`].
-pub async fn marks(tx: &mut Tx, places: &[u64]) -> Result<BTreeMap<u64, Vec<String>>, StorageError> {
-    let mut marks: BTreeMap<u64, Vec<String>> = BTreeMap::new();
-    if places.is_empty() {
-        return Ok(marks);
-    }
-    let text = MARKS.of(tx);
-    for row in fetch_all!(tx, MarkRow, text, json!(places).to_string())? {
-        marks.entry(number(row.leaf_index)).or_default().push(row.mark);
-    }
-    for all in marks.values_mut() {
-        all.sort();
-    }
-    Ok(marks)
 }

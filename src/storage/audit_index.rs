@@ -1,93 +1,63 @@
 //! What entries are found by. All of it follows from the entries, and is written after they have their place.
 //!
-//! Names (people, things, events, networks) have a number each. One narrow row per entry says what can be narrowed by; a list of mentions
-//! says in which entries a name occurs. A search goes through the mentions of its rarest name, or through the rows from the newest on.
+//! Names (people, things, events, outcomes, networks) have a number each. For each name and block of places, one row holds the set of places of
+//! the entries that have it; what is searched for is an intersection of such sets. `audit_search` goes through them.
 
+use crate::crypto::digest::hex;
+use crate::domain::audit::{Action, Outcome};
 use crate::domain::time::Timestamp;
-use crate::storage::audit::{EntryRow, StoredEntry, signed};
+use crate::storage::audit::signed;
 use crate::storage::audit_activity;
 use crate::storage::database::{SequencingTx, Tx, execute, fetch_all, fetch_optional};
 use crate::storage::dialect::Bulk;
 use crate::storage::error::StorageError;
+use crate::storage::places::{BLOCK, Places, split};
+use crate::storage::row::At;
 use serde_json::{Value, json};
 use std::collections::{BTreeMap, BTreeSet};
 
-const SIZE: &str = "SELECT COALESCE(MAX(leaf_index) + 1, 0) AS number FROM audit_index";
-const SPAN: &str = "SELECT COALESCE((SELECT MIN(at) FROM audit_index), 0) AS first, COALESCE((SELECT MAX(at) FROM audit_index), 0) AS last";
-const CLEAR: [&str; 4] = ["DELETE FROM audit_mentions", "DELETE FROM audit_index", "DELETE FROM audit_activity", "DELETE FROM audit_names"];
+// where one of them is empty, all of them are made anew
+const SIZE: &str = "SELECT COALESCE(MAX(leaf_index) + 1, 0) AS number FROM audit_index
+    WHERE EXISTS (SELECT 1 FROM audit_names) AND EXISTS (SELECT 1 FROM audit_blocks) AND EXISTS (SELECT 1 FROM audit_places)
+    AND EXISTS (SELECT 1 FROM audit_activity)";
+const FIRST: &str = "SELECT COALESCE(MIN(first_at), 0) AS number FROM audit_blocks";
+const CLEAR: [&str; 5] = [
+    "DELETE FROM audit_places",
+    "DELETE FROM audit_blocks",
+    "DELETE FROM audit_index",
+    "DELETE FROM audit_activity",
+    "DELETE FROM audit_names",
+];
 const NAME: &str = "SELECT id, uses FROM audit_names WHERE kind = $1 AND name = $2";
-const FORGET_NETWORKS: &str =
-    "UPDATE audit_index SET network = 0 WHERE leaf_index IN (SELECT leaf_index FROM audit_entries WHERE subject_id = $1)";
-const FORGET_MENTIONS: &str = "DELETE FROM audit_mentions WHERE (name, leaf_index) IN (
-    SELECT n.id, e.leaf_index FROM audit_entries e JOIN audit_names n ON n.kind = 'network' AND n.name = e.network_term WHERE e.subject_id = $1)";
+const OF_KIND: &str = "SELECT id, kind, name FROM audit_names WHERE kind = $1";
+const BLOCKS_OF: &str = "SELECT block AS number FROM audit_places WHERE name = $1";
+const NETWORKS_OF: &str = "SELECT network_term AS name, COALESCE(leaf_index, -1) AS leaf_index FROM audit_entries
+    WHERE subject_id = $1 AND network_term IS NOT NULL";
+const WITH_NETWORK: &str =
+    "SELECT leaf_index AS number FROM audit_entries WHERE leaf_index >= $1 AND leaf_index < $2 AND network_term IS NOT NULL";
+const FORGET_PLACES: &str = "DELETE FROM audit_places WHERE name = $1 AND block = $2";
 const FORGET_NAMES: &str = "DELETE FROM audit_names WHERE kind = 'network'
-    AND NOT EXISTS (SELECT 1 FROM audit_mentions m WHERE m.name = audit_names.id)";
-
-/// Rows that fit: everything but the name that leads to them.
-macro_rules! narrowed {
-    ($from:literal) => {
-        narrowed!($from, "i.leaf_index")
-    };
-    ($from:literal, $place:literal) => {
-        // the plus keeps planners from going through the times where another way is shorter
-        narrowed!($from, $place, "+i.at")
-    };
-    ($from:literal, $place:literal, $at:literal) => {
-        concat!(
-            "SELECT e.id, e.body, e.leaf_index, e.subject_id, e.disclosures, e.network_term FROM (SELECT ",
-            $place,
-            " AS leaf_index FROM ",
-            $from,
-            " AND ",
-            $place,
-            " < $2 AND ",
-            $at,
-            " >= $3 AND ",
-            $at,
-            " < $4
-            AND ($5 = 0 OR i.event = $5) AND ($6 = 0 OR i.area = $6) AND ($7 = 0 OR i.action = $7) AND ($8 = 0 OR i.outcome = $8)
-            AND ($9 = 0 OR i.agent = $9) AND ($10 = 0 OR i.network = $10)
-            AND ($11 = 0 OR EXISTS (SELECT 1 FROM audit_mentions x WHERE x.name = $11 AND x.leaf_index = i.leaf_index))
-            AND ($12 = 0 OR EXISTS (SELECT 1 FROM audit_mentions x WHERE x.name = $12 AND x.leaf_index = i.leaf_index))
-            AND ($13 = 0 OR EXISTS (SELECT 1 FROM audit_mentions x WHERE x.name = $13 AND x.leaf_index = i.leaf_index))
-            AND ($14 = 0 OR EXISTS (SELECT 1 FROM audit_mentions x WHERE x.name = $14 AND x.leaf_index = i.leaf_index))
-            ORDER BY ",
-            $place,
-            " DESC LIMIT $15) AS f
-            JOIN audit_entries e ON e.leaf_index = f.leaf_index ORDER BY e.leaf_index DESC"
-        )
-    };
-}
-const SCAN: &str = narrowed!("audit_index i WHERE $1 = 0");
-const BY_TIME: &str = narrowed!("audit_index i WHERE $1 = 0", "i.leaf_index", "i.at");
-// in the order of the mentions, so that the newest are found without looking at the others
-const BY_NAME: &str = narrowed!("audit_mentions m JOIN audit_index i ON i.leaf_index = m.leaf_index WHERE m.name = $1", "m.leaf_index");
-const BY_REQUEST: &str = narrowed!("audit_index i WHERE i.request <> 0 AND i.request = $1");
-const BY_TEXT: &str = narrowed!(
-    "(SELECT DISTINCT leaf_index FROM audit_mentions WHERE name IN (SELECT id FROM audit_names WHERE name LIKE $1 ESCAPE '!' AND kind <> 'network')) m
-     JOIN audit_index i ON i.leaf_index = m.leaf_index WHERE 1 = 1"
-);
+    AND NOT EXISTS (SELECT 1 FROM audit_places p WHERE p.name = audit_names.id)";
 
 /// Every statement that both engines read, for the test that prepares them.
 pub const STATEMENTS: &[&str] = &[
     SIZE,
-    SPAN,
-    NAME,
+    FIRST,
     CLEAR[0],
     CLEAR[1],
     CLEAR[2],
     CLEAR[3],
-    FORGET_NETWORKS,
-    FORGET_MENTIONS,
+    CLEAR[4],
+    NAME,
+    OF_KIND,
+    BLOCKS_OF,
+    NETWORKS_OF,
+    WITH_NETWORK,
+    FORGET_PLACES,
     FORGET_NAMES,
-    SCAN,
-    BY_TIME,
-    BY_NAME,
-    BY_REQUEST,
-    BY_TEXT,
 ];
 
-/// Takes `[[kind, name, uses], …]`.
+/// Takes `[[kind, name, uses], …]`, in order, so that two who change the same names do not wait for each other.
 const PUT_NAMES: Bulk = Bulk {
     sqlite: "INSERT INTO audit_names (kind, name, uses) SELECT value ->> 0, value ->> 1, value ->> 2 FROM json_each($1) WHERE 1 = 1
         ON CONFLICT (kind, name) DO UPDATE SET uses = audit_names.uses + excluded.uses RETURNING id, kind, name",
@@ -95,34 +65,58 @@ const PUT_NAMES: Bulk = Bulk {
         SELECT v ->> 0, v ->> 1, (v ->> 2)::bigint FROM jsonb_array_elements($1::jsonb) AS v
         ON CONFLICT (kind, name) DO UPDATE SET uses = audit_names.uses + excluded.uses RETURNING id, kind, name",
 };
-/// Takes `[[leaf index, at, event, area, action, outcome, agent, network, request], …]`.
+/// Takes `[[leaf index, at, request], …]`.
 const PUT_ROWS: Bulk = Bulk {
-    sqlite: "INSERT INTO audit_index (leaf_index, at, event, area, action, outcome, agent, network, request)
-        SELECT value ->> 0, value ->> 1, value ->> 2, value ->> 3, value ->> 4, value ->> 5, value ->> 6, value ->> 7, value ->> 8
-        FROM json_each($1)",
-    postgres: "INSERT INTO audit_index (leaf_index, at, event, area, action, outcome, agent, network, request)
-        SELECT (v ->> 0)::bigint, (v ->> 1)::bigint, (v ->> 2)::bigint, (v ->> 3)::bigint, (v ->> 4)::bigint, (v ->> 5)::bigint,
-        (v ->> 6)::bigint, (v ->> 7)::bigint, (v ->> 8)::bigint FROM jsonb_array_elements($1::jsonb) AS v",
+    sqlite: "INSERT INTO audit_index (leaf_index, at, request) SELECT value ->> 0, value ->> 1, value ->> 2 FROM json_each($1)",
+    postgres: "INSERT INTO audit_index (leaf_index, at, request)
+        SELECT (v ->> 0)::bigint, (v ->> 1)::bigint, (v ->> 2)::bigint FROM jsonb_array_elements($1::jsonb) AS v",
 };
-/// Takes `[[name, leaf index], …]`.
-const PUT_MENTIONS: Bulk = Bulk {
-    sqlite: "INSERT INTO audit_mentions (name, leaf_index) SELECT value ->> 0, value ->> 1 FROM json_each($1)",
-    postgres: "INSERT INTO audit_mentions (name, leaf_index)
-        SELECT (v ->> 0)::bigint, (v ->> 1)::bigint FROM jsonb_array_elements($1::jsonb) AS v",
+/// Takes `[[block, first at, last at], …]`.
+const PUT_BLOCKS: Bulk = Bulk {
+    sqlite:
+        "INSERT INTO audit_blocks (block, first_at, last_at) SELECT value ->> 0, value ->> 1, value ->> 2 FROM json_each($1) WHERE 1 = 1
+        ON CONFLICT (block) DO UPDATE SET first_at = MIN(audit_blocks.first_at, excluded.first_at),
+        last_at = MAX(audit_blocks.last_at, excluded.last_at)",
+    postgres: "INSERT INTO audit_blocks (block, first_at, last_at)
+        SELECT (v ->> 0)::bigint, (v ->> 1)::bigint, (v ->> 2)::bigint FROM jsonb_array_elements($1::jsonb) AS v
+        ON CONFLICT (block) DO UPDATE SET first_at = LEAST(audit_blocks.first_at, excluded.first_at),
+        last_at = GREATEST(audit_blocks.last_at, excluded.last_at)",
+};
+/// Takes `[[name, block, places in hex], …]`.
+const PUT_PLACES: Bulk = Bulk {
+    sqlite:
+        "INSERT INTO audit_places (name, block, places) SELECT value ->> 0, value ->> 1, unhex(value ->> 2) FROM json_each($1) WHERE 1 = 1
+        ON CONFLICT (name, block) DO UPDATE SET places = excluded.places",
+    postgres: "INSERT INTO audit_places (name, block, places)
+        SELECT (v ->> 0)::bigint, (v ->> 1)::bigint, decode(v ->> 2, 'hex') FROM jsonb_array_elements($1::jsonb) AS v
+        ON CONFLICT (name, block) DO UPDATE SET places = excluded.places",
+};
+/// Takes `[[name, block], …]`.
+const PLACES: Bulk = Bulk {
+    sqlite: "SELECT p.name, p.block, p.places FROM json_each($1) AS w CROSS JOIN audit_places p
+        WHERE p.name = w.value ->> 0 AND p.block = w.value ->> 1",
+    postgres: "SELECT p.name, p.block, p.places FROM jsonb_array_elements($1::jsonb) AS w
+        JOIN audit_places p ON p.name = (w ->> 0)::bigint AND p.block = (w ->> 1)::bigint",
+};
+/// As [`PLACES`], and keeps others from changing them before this transaction ends.
+const PLACES_TO_CHANGE: Bulk = Bulk {
+    sqlite: PLACES.sqlite,
+    postgres: "SELECT p.name, p.block, p.places FROM jsonb_array_elements($1::jsonb) AS w
+        JOIN audit_places p ON p.name = (w ->> 0)::bigint AND p.block = (w ->> 1)::bigint ORDER BY p.name, p.block FOR UPDATE OF p",
+};
+/// Takes `[leaf index, …]`.
+const LATEST: Bulk = Bulk {
+    sqlite: "SELECT COALESCE(MAX(i.at), 0) AS number FROM json_each($1) AS w CROSS JOIN audit_index i WHERE i.leaf_index = w.value",
+    postgres: "SELECT COALESCE(MAX(i.at), 0) AS number FROM jsonb_array_elements_text($1::jsonb) AS w
+        JOIN audit_index i ON i.leaf_index = w::bigint",
 };
 
 /// The statements with a text for each engine.
-pub const BULK: &[Bulk] = &[PUT_NAMES, PUT_ROWS, PUT_MENTIONS];
+pub const BULK: &[Bulk] = &[PUT_NAMES, PUT_ROWS, PUT_BLOCKS, PUT_PLACES, PLACES, PLACES_TO_CHANGE, LATEST];
 
 #[derive(sqlx::FromRow)]
-struct Number {
-    number: i64,
-}
-
-#[derive(sqlx::FromRow)]
-struct SpanRow {
-    first: i64,
-    last: i64,
+pub(super) struct Number {
+    pub number: i64,
 }
 
 #[derive(sqlx::FromRow)]
@@ -133,9 +127,22 @@ struct NameRow {
 }
 
 #[derive(sqlx::FromRow)]
-struct UsesRow {
-    id: i64,
-    uses: i64,
+pub(super) struct UsesRow {
+    pub id: i64,
+    pub uses: i64,
+}
+
+#[derive(sqlx::FromRow)]
+struct PlacesRow {
+    name: i64,
+    block: i64,
+    places: Vec<u8>,
+}
+
+#[derive(sqlx::FromRow)]
+struct NetworkRow {
+    name: String,
+    leaf_index: i64,
 }
 
 /// What an entry is found by.
@@ -147,10 +154,10 @@ pub struct Facts {
     pub at: Timestamp,
     /// The event's code.
     pub event: String,
-    /// `C`, `R`, `U`, `D` or `E`.
-    pub action: char,
-    /// `success`, `denied` or `failure`.
-    pub outcome: String,
+    /// What was done.
+    pub action: Action,
+    /// How it ended.
+    pub outcome: Outcome,
     /// Account or participant that acted; empty for the server and for strangers.
     pub agent: String,
     /// Blind term of the network address; empty if there is none.
@@ -161,21 +168,8 @@ pub struct Facts {
     pub entities: Vec<(String, String)>,
 }
 
-/// The number of an outcome.
-fn outcome_number(outcome: &str) -> i64 {
-    match outcome {
-        "success" => 1,
-        "denied" => 2,
-        _ => 3,
-    }
-}
-
-fn action_number(action: char) -> i64 {
-    i64::from(u32::from(action))
-}
-
 /// The area of an event's code: what stands before the dot.
-fn area(event: &str) -> &str {
+pub(super) fn area(event: &str) -> &str {
     event.split('.').next().unwrap_or_default()
 }
 
@@ -194,6 +188,17 @@ pub async fn size(tx: &mut Tx) -> Result<u64, StorageError> {
     Ok(fetch_optional!(tx, Number, SIZE)?.and_then(|row| u64::try_from(row.number).ok()).unwrap_or(0))
 }
 
+/// When the first entry was made that can be found.
+///
+/// # Errors
+/// See [`StorageError`].
+pub async fn first(tx: &mut Tx) -> Result<Option<Timestamp>, StorageError> {
+    Ok(fetch_optional!(tx, Number, FIRST)?.map(|row| Timestamp::from_micros(row.number)).filter(|at| at.as_micros() > 0))
+}
+
+/// Sets of places by name and block.
+pub(super) type Sets = BTreeMap<(i64, u64), Places>;
+
 /// Adds entries, which must follow the ones that can be found already, and commits.
 ///
 /// # Errors
@@ -211,38 +216,41 @@ pub async fn append(mut tx: SequencingTx, entries: &[Facts]) -> Result<(), Stora
             *uses.entry(name).or_default() += 1;
         }
     }
-    let wanted: Vec<Value> = uses.iter().map(|((kind, name), uses)| json!([kind, name, uses])).collect();
-    let text = PUT_NAMES.of(tx.tx());
-    let rows = fetch_all!(tx.tx(), NameRow, text, Value::from(wanted).to_string())?;
+    let rows = count_uses(tx.tx(), &uses).await?;
     let numbers: BTreeMap<(&str, &str), i64> = rows.iter().map(|row| ((row.kind.as_str(), row.name.as_str()), row.id)).collect();
     let number = |kind: &str, name: &str| numbers.get(&(kind, name)).copied().unwrap_or(0);
-    let mut narrow = Vec::with_capacity(entries.len());
-    let mut mentions = Vec::with_capacity(entries.len() * 6);
-    for entry in entries {
-        narrow.push(json!([
-            entry.index,
-            entry.at.as_micros(),
-            number("event", &entry.event),
-            number("area", area(&entry.event)),
-            action_number(entry.action),
-            outcome_number(&entry.outcome),
-            number("agent", &entry.agent),
-            number("network", &entry.network),
-            entry.request
-        ]));
-        mentions.extend(
-            names(entry).into_iter().filter(|(kind, _)| *kind != "area").map(|(kind, name)| json!([number(kind, name), entry.index])),
-        );
-    }
+    let rows: Vec<Value> = entries.iter().map(|entry| json!([entry.index, entry.at.as_micros(), entry.request])).collect();
     let text = PUT_ROWS.of(tx.tx());
-    execute!(tx.tx(), text, Value::from(narrow).to_string())?;
-    let text = PUT_MENTIONS.of(tx.tx());
-    execute!(tx.tx(), text, Value::from(mentions).to_string())?;
+    execute!(tx.tx(), text, Value::from(rows).to_string())?;
+    // asked for after the names were taken: what was forgotten meanwhile is not written down again
+    let (first, end) = (entries.first().map_or(0, |entry| entry.index), entries.last().map_or(0, |entry| entry.index + 1));
+    let kept = fetch_all!(tx.tx(), Number, WITH_NETWORK, signed(first), signed(end))?;
+    let kept: BTreeSet<i64> = kept.into_iter().map(|row| row.number).collect();
+    let is_forgotten = |entry: &Facts| !entry.network.is_empty() && !kept.contains(&signed(entry.index));
+    let mut added = Sets::new();
+    let mut blocks: BTreeMap<u64, (i64, i64)> = BTreeMap::new();
+    for entry in entries {
+        let ((block, place), at) = (split(entry.index), entry.at.as_micros());
+        let (first, last) = blocks.entry(block).or_insert((at, at));
+        (*first, *last) = (at.min(*first), at.max(*last));
+        for (kind, name) in names(entry).into_iter().filter(|(kind, _)| *kind != "network" || !is_forgotten(entry)) {
+            added.entry((number(kind, name), block)).or_insert_with(Places::none).insert(place);
+        }
+    }
+    let blocks: Vec<Value> = blocks.into_iter().map(|(block, (first, last))| json!([block, first, last])).collect();
+    let text = PUT_BLOCKS.of(tx.tx());
+    execute!(tx.tx(), text, Value::from(blocks).to_string())?;
+    let text = PLACES_TO_CHANGE.of(tx.tx());
+    read_into(tx.tx(), text, &mut added).await?;
+    put(tx.tx(), &added).await?;
+    if entries.iter().any(is_forgotten) {
+        execute!(tx.tx(), FORGET_NAMES)?;
+    }
     audit_activity::count(tx.tx(), entries, |entry| {
         let agent = number("agent", &entry.agent);
         let marks = entry.entities.iter().filter(|(kind, name)| kind == "unusual" && name != "any");
         let marks = marks.map(|(kind, name)| (agent, number(kind, name), audit_activity::MARK));
-        [(agent, number("area", area(&entry.event)), outcome_number(&entry.outcome))].into_iter().chain(marks).collect()
+        [(agent, number("area", area(&entry.event)), audit_activity::outcome_number(entry.outcome))].into_iter().chain(marks).collect()
     })
     .await?;
     tx.commit().await
@@ -251,15 +259,94 @@ pub async fn append(mut tx: SequencingTx, entries: &[Facts]) -> Result<(), Stora
 /// The names an entry is found by, each once.
 fn names(entry: &Facts) -> BTreeSet<(&str, &str)> {
     let mut names: BTreeSet<(&str, &str)> = entry.entities.iter().map(|(kind, id)| (kind.as_str(), id.as_str())).collect();
-    names.insert(("event", &entry.event));
-    names.insert(("area", area(&entry.event)));
-    if !entry.agent.is_empty() {
-        names.insert(("agent", &entry.agent));
-    }
-    if !entry.network.is_empty() {
-        names.insert(("network", &entry.network));
-    }
+    names.extend([("event", entry.event.as_str()), ("area", area(&entry.event)), ("action", entry.action.as_str())]);
+    names.insert(("outcome", entry.outcome.as_str()));
+    names.extend([("agent", entry.agent.as_str()), ("network", entry.network.as_str())].into_iter().filter(|(_, name)| !name.is_empty()));
     names
+}
+
+async fn count_uses(tx: &mut Tx, uses: &BTreeMap<(&str, &str), i64>) -> Result<Vec<NameRow>, StorageError> {
+    let wanted: Vec<Value> = uses.iter().map(|((kind, name), uses)| json!([kind, name, uses])).collect();
+    let text = PUT_NAMES.of(tx);
+    fetch_all!(tx, NameRow, text, Value::from(wanted).to_string())
+}
+
+async fn put(tx: &mut Tx, sets: &Sets) -> Result<(), StorageError> {
+    let rows: Vec<Value> = sets.iter().map(|((name, block), places)| json!([name, block, hex(&places.to_stored())])).collect();
+    let text = PUT_PLACES.of(tx);
+    execute!(tx, text, Value::from(rows).to_string())?;
+    Ok(())
+}
+
+/// Joins to each set what is stored of it.
+async fn read_into(tx: &mut Tx, text: &'static str, sets: &mut Sets) -> Result<(), StorageError> {
+    let wanted: Vec<Value> = sets.keys().map(|(name, block)| json!([name, block])).collect();
+    for row in fetch_all!(tx, PlacesRow, text, Value::from(wanted).to_string())? {
+        let Ok(block) = u64::try_from(row.block) else { continue };
+        let set = sets.entry((row.name, block)).or_insert_with(Places::none);
+        let at = || At { table: "audit_places", row: "" }.wrong("places");
+        set.add_stored(&row.places).ok_or_else(at)?;
+    }
+    Ok(())
+}
+
+/// In which places of these blocks each of these names occurs; names and blocks in which none does are empty.
+pub(super) async fn places(
+    tx: &mut Tx,
+    names: impl IntoIterator<Item = i64>,
+    blocks: impl IntoIterator<Item = u64> + Clone,
+) -> Result<Sets, StorageError> {
+    let wanted = names.into_iter().flat_map(|name| blocks.clone().into_iter().map(move |block| ((name, block), Places::none())));
+    let mut sets: Sets = wanted.collect();
+    let text = PLACES.of(tx);
+    read_into(tx, text, &mut sets).await?;
+    Ok(sets)
+}
+
+/// The number of a name, and how many entries have it.
+pub(super) async fn name(tx: &mut Tx, kind: &str, name: &str) -> Result<Option<UsesRow>, StorageError> {
+    fetch_optional!(tx, UsesRow, NAME, kind, name)
+}
+
+/// The marks of the entries at these places.
+///
+/// # Errors
+/// See [`StorageError`].
+pub async fn marks(tx: &mut Tx, places: &[u64]) -> Result<BTreeMap<u64, Vec<String>>, StorageError> {
+    let blocks: BTreeSet<u64> = places.iter().map(|place| split(*place).0).collect();
+    let mut names = fetch_all!(tx, NameRow, OF_KIND, "unusual")?;
+    names.retain(|row| row.name != "any");
+    names.sort_by(|one, other| one.name.cmp(&other.name));
+    let sets = self::places(tx, names.iter().map(|row| row.id), blocks).await?;
+    let mut marks: BTreeMap<u64, Vec<String>> = BTreeMap::new();
+    for at in places {
+        let (block, place) = split(*at);
+        let here = names.iter().filter(|row| sets.get(&(row.id, block)).is_some_and(|set| set.contains(place)));
+        marks.insert(*at, here.map(|row| row.name.clone()).collect());
+    }
+    Ok(marks)
+}
+
+/// When the newest entry was made that has this name (kind and id) and is not about looking into the log; `None` if there is none.
+///
+/// # Errors
+/// See [`StorageError`].
+pub async fn last_about(tx: &mut Tx, (kind, id): (&str, &str)) -> Result<Option<Timestamp>, StorageError> {
+    let Some(subject) = name(tx, kind, id).await? else { return Ok(None) };
+    let log = name(tx, "area", "audit").await?.map_or(0, |row| row.id);
+    let blocks = fetch_all!(tx, Number, BLOCKS_OF, subject.id)?;
+    let blocks: Vec<u64> = blocks.into_iter().filter_map(|row| u64::try_from(row.number).ok()).collect();
+    let mut sets = places(tx, [subject.id, log], blocks.iter().copied()).await?;
+    let mut about: Vec<u64> = Vec::new();
+    for block in blocks {
+        if let (Some(mut set), Some(looking)) = (sets.remove(&(subject.id, block)), sets.get(&(log, block))) {
+            set.take_out(looking);
+            about.extend(set.last_first().map(|place| block * BLOCK + place));
+        }
+    }
+    let text = LATEST.of(tx);
+    let last = fetch_optional!(tx, Number, text, json!(about).to_string())?;
+    Ok(last.map(|row| Timestamp::from_micros(row.number)).filter(|at| at.as_micros() > 0))
 }
 
 /// Forgets from which networks the entries of a subject came, so that nobody can find them by that any more.
@@ -267,121 +354,30 @@ fn names(entry: &Facts) -> BTreeSet<(&str, &str)> {
 /// # Errors
 /// See [`StorageError`].
 pub async fn forget_networks(tx: &mut Tx, subject: &str) -> Result<(), StorageError> {
-    execute!(tx, FORGET_NETWORKS, subject)?;
-    execute!(tx, FORGET_MENTIONS, subject)?;
-    execute!(tx, FORGET_NAMES)?;
-    Ok(())
-}
-
-/// What to look for; every member narrows.
-#[derive(Debug, Clone, Default, PartialEq, Eq)]
-pub struct Search {
-    /// Part of an id or of an event's code; folded.
-    pub text: Option<String>,
-    /// Event code, or its area followed by a dot, such as `recording.`.
-    pub event: Option<String>,
-    /// `C`, `R`, `U`, `D` or `E`.
-    pub action: Option<char>,
-    /// Outcome.
-    pub outcome: Option<String>,
-    /// Account or participant that acted.
-    pub agent: Option<String>,
-    /// Blind term of the network address.
-    pub network: Option<String>,
-    /// Kind and id of things it was done to, and as what it is marked (kind `unusual`); at most four.
-    pub about: Vec<(String, String)>,
-    /// The request.
-    pub request: Option<uuid::Uuid>,
-    /// Not before.
-    pub from: Option<Timestamp>,
-    /// Before.
-    pub to: Option<Timestamp>,
-    /// Leaf indexes below this one.
-    pub before: Option<u64>,
-    /// At most so many.
-    pub limit: u32,
-}
-
-/// When the first entry was made that can be found.
-///
-/// # Errors
-/// See [`StorageError`].
-pub async fn first(tx: &mut Tx) -> Result<Option<Timestamp>, StorageError> {
-    Ok(fetch_optional!(tx, SpanRow, SPAN)?.map(|span| Timestamp::from_micros(span.first)).filter(|at| at.as_micros() > 0))
-}
-
-/// Whether a stretch of time is a small part of the whole.
-async fn is_short(tx: &mut Tx, from: i64, to: i64) -> Result<bool, StorageError> {
-    if (from, to) == (i64::MIN, i64::MAX) {
-        return Ok(false);
+    let found = fetch_all!(tx, NetworkRow, NETWORKS_OF, subject)?;
+    let mut uses: BTreeMap<(&str, &str), i64> = BTreeMap::new();
+    for row in &found {
+        *uses.entry(("network", &row.name)).or_default() -= 1;
     }
-    let span = fetch_optional!(tx, SpanRow, SPAN)?.unwrap_or(SpanRow { first: 0, last: 0 });
-    let part = to.min(span.last).saturating_sub(from.max(span.first));
-    Ok(part.saturating_mul(20) < span.last.saturating_sub(span.first))
-}
-
-/// Entries that fit, newest first.
-///
-/// # Errors
-/// See [`StorageError`].
-pub async fn search(tx: &mut Tx, wanted: &Search) -> Result<Vec<StoredEntry>, StorageError> {
-    let event = wanted.event.as_deref();
-    let (event, area) = match event {
-        Some(event) if event.ends_with('.') => (None, Some(area(event))),
-        other => (other, None),
-    };
-    let mut led_by: Vec<(i64, i64)> = Vec::new();
-    let mut numbers = [0_i64; 8];
-    let asked = [
-        event.map(|name| ("event", name)),
-        area.map(|name| ("area", name)),
-        wanted.agent.as_deref().map(|name| ("agent", name)),
-        wanted.network.as_deref().map(|name| ("network", name)),
-    ];
-    let about = wanted.about.iter().take(4).map(|(kind, id)| Some((kind.as_str(), id.as_str())));
-    for (at, name) in asked.into_iter().chain(about).enumerate() {
-        let Some((kind, name)) = name else { continue };
-        // a name that nobody uses: nothing fits
-        let Some(row) = fetch_optional!(tx, UsesRow, NAME, kind, name)? else { return Ok(Vec::new()) };
-        numbers[at] = row.id;
-        if kind != "area" {
-            led_by.push((row.uses, row.id));
+    let rows = count_uses(tx, &uses).await?;
+    let numbers: BTreeMap<&str, i64> = rows.iter().map(|row| (row.name.as_str(), row.id)).collect();
+    let mut gone: BTreeMap<(i64, u64), Vec<u64>> = BTreeMap::new();
+    for row in &found {
+        if let (Some(number), Ok(at)) = (numbers.get(row.name.as_str()), u64::try_from(row.leaf_index)) {
+            let (block, place) = split(at);
+            gone.entry((*number, block)).or_default().push(place);
         }
     }
-    let size = size(tx).await?;
-    let rarest = led_by.into_iter().min().filter(|(uses, _)| uses.saturating_mul(20) < signed(size).max(2_000));
-    let outcome = wanted.outcome.as_deref().map_or(0, outcome_number);
-    let action = wanted.action.map_or(0, action_number);
-    let from = wanted.from.map_or(i64::MIN, Timestamp::as_micros);
-    let to = wanted.to.map_or(i64::MAX, Timestamp::as_micros);
-    let before = wanted.before.map_or(i64::MAX, signed);
-    let limit = i64::from(wanted.limit);
-    let [event, area, agent, network, first, second, third, fourth] = numbers;
-    macro_rules! find {
-        ($sql:expr, $lead:expr) => {
-            fetch_all!(
-                tx, EntryRow, $sql, $lead, before, from, to, event, area, action, outcome, agent, network, first, second, third, fourth,
-                limit
-            )?
-        };
+    let mut sets: Sets = gone.keys().map(|key| (*key, Places::none())).collect();
+    let text = PLACES_TO_CHANGE.of(tx);
+    read_into(tx, text, &mut sets).await?;
+    for (key, set) in &mut sets {
+        gone.get(key).into_iter().flatten().for_each(|place| set.remove(*place));
     }
-    let rows = if let Some(text) = wanted.text.as_deref() {
-        let literal = text.to_lowercase().replace('!', "!!").replace('%', "!%").replace('_', "!_");
-        find!(BY_TEXT, format!("%{literal}%"))
-    } else if let Some(request) = wanted.request {
-        find!(BY_REQUEST, request_number(Some(request)))
-    } else if let Some((_, name)) = rarest {
-        find!(BY_NAME, name)
-    } else if is_short(tx, from, to).await? {
-        find!(BY_TIME, 0_i64)
-    } else {
-        find!(SCAN, 0_i64)
-    };
-    let mut found: Vec<StoredEntry> = rows.into_iter().map(TryInto::try_into).collect::<Result<_, _>>()?;
-    if let Some(request) = wanted.request {
-        // the number stands for many requests, the entry for one
-        let named = format!("\"request_id\":\"{request}\"");
-        found.retain(|entry| entry.body.contains(&named));
+    for (name, block) in sets.extract_if(.., |_, set| set.is_empty()).map(|(key, _)| key).collect::<Vec<_>>() {
+        execute!(tx, FORGET_PLACES, name, signed(block))?;
     }
-    Ok(found)
+    put(tx, &sets).await?;
+    execute!(tx, FORGET_NAMES)?;
+    Ok(())
 }

@@ -32,6 +32,7 @@ mod outage;
 mod oversight;
 mod receipts;
 mod reports;
+mod search;
 mod second_factors;
 mod signaling;
 mod single_sign_on;

@@ -97,6 +97,8 @@ on_both_engines! {
         let count = |mark: &str| marks.iter().filter(|m| m["mark"] == mark).map(|m| m["entries"].as_u64().expect("a number")).sum::<u64>();
         assert_eq!((count("own_name"), count("repeated_denials"), count("off_hours")), (1, 2, 1), "{marks:?}");
         assert!((1..=2).contains(&count("mass_reads")), "{marks:?}");
+        let by_hour: u64 = activity["hours"].as_array().expect("hours").iter().map(|h| h["unusual"].as_u64().expect("a number")).sum();
+        assert_eq!(by_hour, marks.iter().map(|m| m["entries"].as_u64().expect("a number")).sum::<u64>());
         // of one person alone
         let id = of("Tom Lindqvist")["id"].clone();
         let of_sam = auditor.post("/audit/activity", json!({"from": from, "to": to, "person": id})).await.expect(200).body;

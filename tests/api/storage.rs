@@ -15,8 +15,9 @@ use bedside::storage::audit::NewEntry;
 use bedside::storage::error::StorageError;
 use bedside::storage::policies::AcceptedBundle;
 use bedside::storage::{
-    accounts, audit, audit_activity, audit_feeds, audit_index, consents, consultations, custody, database::Database, emergency_accesses,
-    invitations, log_reviews, participants, patients, policies, recordings, saved_searches, second_factors, sign_in_sessions, subject_keys,
+    accounts, audit, audit_activity, audit_feeds, audit_index, audit_search, consents, consultations, custody, database::Database,
+    emergency_accesses, invitations, log_reviews, participants, patients, policies, recordings, saved_searches, second_factors,
+    sign_in_sessions, subject_keys,
 };
 use serde_json::json;
 use sqlx::{AssertSqlSafe, Connection, Executor, Row};
@@ -32,6 +33,7 @@ fn statements() -> Vec<&'static str> {
         audit_activity::STATEMENTS,
         audit_feeds::STATEMENTS,
         audit_index::STATEMENTS,
+        audit_search::STATEMENTS,
         consents::STATEMENTS,
         consultations::STATEMENTS,
         custody::STATEMENTS,

@@ -408,8 +408,8 @@ export type AuditMark = "own_name" | "mass_reads" | "off_hours" | "emergency_acc
 
 /** What happened in a stretch of time; hours without entries are left out. */
 export interface AuditActivity {
-  hours: { at: string; success: number; denied: number; failure: number }[];
-  unusual: { at: string; mark: AuditMark; person: string | null; name: string | null; entries: number }[];
+  hours: { at: string; success: number; denied: number; failure: number; unusual: number }[];
+  unusual: { mark: AuditMark; person: string | null; name: string | null; entries: number }[];
   people: { id: string; name: string | null; entries: number; denied: number }[];
 }
 

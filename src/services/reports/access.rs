@@ -13,7 +13,7 @@ use crate::services::entries::personal_values;
 use crate::services::error::ServiceError;
 use crate::services::proofs::prove_inclusion;
 use crate::services::recorded::Recorded;
-use crate::storage::audit_index::{self, Search};
+use crate::storage::audit_search::{self, Search};
 use crate::storage::{accounts, audit, patients};
 use base64::Engine;
 use base64::engine::general_purpose::STANDARD;
@@ -61,7 +61,7 @@ impl Services {
             limit: MOST + 1,
             ..Search::default()
         };
-        let stored = audit_index::search(read.tx(), &wanted).await?;
+        let stored = audit_search::search(read.tx(), &wanted).await?;
         if stored.len() > MOST as usize {
             return Err(ServiceError::Conflict("There are more entries about this patient than one file should have: export the log."));
         }

@@ -18,11 +18,11 @@ describe("bars", () => {
   it("add up hours by outcome and what stands out", () => {
     const activity = {
       hours: [
-        { at: hour(12, 9), success: 4, denied: 1, failure: 0 },
-        { at: hour(12, 10), success: 2, denied: 0, failure: 1 },
-        { at: hour(11, 23), success: 7, denied: 0, failure: 0 },
+        { at: hour(12, 9), success: 4, denied: 1, failure: 0, unusual: 0 },
+        { at: hour(12, 10), success: 2, denied: 0, failure: 1, unusual: 3 },
+        { at: hour(11, 23), success: 7, denied: 0, failure: 0, unusual: 0 },
       ],
-      unusual: [{ at: hour(12, 10), mark: "off_hours" as const, person: null, name: null, entries: 3 }],
+      unusual: [{ mark: "off_hours" as const, person: null, name: null, entries: 3 }],
       people: [],
     };
     const days = bars(activity, "month", NOW);

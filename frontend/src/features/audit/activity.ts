@@ -43,10 +43,7 @@ export function bars(activity: AuditActivity, range: Range, now: Date): Bar[] {
     bar.success += hour.success;
     bar.denied += hour.denied;
     bar.failure += hour.failure;
-  }
-  for (const one of activity.unusual) {
-    const bar = find(one.at);
-    if (bar) bar.unusual += one.entries;
+    bar.unusual += hour.unusual;
   }
   return all;
 }

@@ -1,0 +1,289 @@
+//! Searching the log against a model: whatever is asked for, what is found is what going through all entries finds.
+
+use crate::support::postgres::fresh_database;
+use bedside::crypto::signing::LogSigner;
+use bedside::domain::access::Caller;
+use bedside::domain::audit::{Action, Entry, Event, Outcome};
+use bedside::domain::id::{EntryId, RequestId, uuid_v7};
+use bedside::domain::time::{Clock, Timestamp};
+use bedside::services::sequencer::Sequencer;
+use bedside::startup::SystemClock;
+use bedside::storage::audit::{self, NewEntry, SealedValues, StoredEntry};
+use bedside::storage::audit_index;
+use bedside::storage::audit_search::{Search, search};
+use bedside::storage::database::Database;
+use sqlx::{Connection, Row};
+use std::sync::Arc;
+use std::time::Duration;
+use uuid::Uuid;
+
+/// More than a block of places, so that sets of several blocks meet.
+const MANY: u64 = 8_700;
+const WAITING: &str = "SELECT count(*) FROM pg_stat_activity WHERE datname = current_database() AND wait_event_type = 'Lock'";
+const START: i64 = 1_700_000_000_000_000;
+
+/// Numbers that look random and are the same in every run (SplitMix64).
+struct Numbers(u64);
+
+impl Numbers {
+    fn below(&mut self, end: u64) -> u64 {
+        self.0 = self.0.wrapping_add(0x9E37_79B9_7F4A_7C15);
+        let mixed = (self.0 ^ (self.0 >> 30)).wrapping_mul(0xBF58_476D_1CE4_E5B9);
+        let mixed = (mixed ^ (mixed >> 27)).wrapping_mul(0x94D0_49BB_1331_11EB);
+        (mixed ^ (mixed >> 31)) % end
+    }
+
+    fn one_of<T: Copy>(&mut self, all: &[T]) -> T {
+        all[usize::try_from(self.below(all.len() as u64)).expect("small")]
+    }
+
+    fn once_in(&mut self, n: u64) -> bool {
+        self.below(n) == 0
+    }
+}
+
+fn named(kind: u64, n: u64) -> String {
+    Uuid::from_u128(u128::from(kind) << 64 | u128::from(n)).to_string()
+}
+
+fn network(n: u64) -> String {
+    format!("term-{n}")
+}
+
+fn subject(n: u64) -> String {
+    format!("patient/{}", named(2, n))
+}
+
+/// An entry of a clinic: some people, many patients, few refusals, times that are not quite in order.
+fn entry(numbers: &mut Numbers, n: u64) -> NewEntry {
+    let late = if numbers.once_in(50) { numbers.below(3_000_000_000) } else { 0 };
+    let at = Timestamp::from_micros(START + i64::try_from(n * 1_000_000).expect("small") - i64::try_from(late).expect("small"));
+    let mut random = [0; 10];
+    random[..8].copy_from_slice(&n.to_be_bytes());
+    let event = numbers.one_of(&[
+        Event::ConsultationRead,
+        Event::ConsultationRead,
+        Event::ConsultationsListed,
+        Event::ConsentDecided,
+        Event::SignInFailed,
+        Event::PatientCreated,
+    ]);
+    // the id orders entries as they were written
+    let id = EntryId::from_uuid(uuid_v7(Timestamp::from_micros(START + i64::try_from(n * 1_000).expect("small")), random));
+    let mut entry = Entry::new(id, at, event, &Caller::system(), "test");
+    if !numbers.once_in(4) {
+        "account".clone_into(&mut entry.agent.kind);
+        entry.agent.id = Some(named(1, numbers.below(7)));
+    }
+    if numbers.once_in(40) {
+        entry = entry.ended(Outcome::Denied);
+    } else if numbers.once_in(400) {
+        entry = entry.ended(Outcome::Failure);
+    }
+    entry.request_id = Some(RequestId::from_uuid(Uuid::from_u128(9 << 64 | u128::from(n / 2))));
+    entry = entry.about("consultation", named(3, n / 12));
+    let patient = n / 60;
+    entry = entry.about("patient", named(2, patient));
+    if numbers.once_in(9) {
+        entry = entry.with("reason", if numbers.once_in(2) { "UNKNOWN_USERNAME" } else { "WRONG_PASSWORD" });
+    }
+    if numbers.once_in(3) {
+        return NewEntry::plain(entry).expect("nothing personal");
+    }
+    let sealed =
+        SealedValues { subject: subject(patient), disclosures: b"sealed".to_vec(), network_term: Some(network(numbers.below(30))) };
+    NewEntry::sealed(entry, sealed).expect("nothing open")
+}
+
+fn holds(wanted: &Search, stored: &StoredEntry) -> bool {
+    let entry: Entry = serde_json::from_str(&stored.body).expect("an entry");
+    let area = entry.event.split('.').next().expect("an area");
+    let index = stored.index.expect("placed");
+    let about = |kind: &str, id: &str| entry.entities.iter().any(|e| e.kind == kind && e.id == id);
+    let reason = entry.detail.get("reason").and_then(|reason| reason.as_str()).unwrap_or_default();
+    let folded = |text: &str, part: &str| text.to_lowercase().contains(&part.to_lowercase());
+    wanted.text.as_deref().is_none_or(|text| {
+        let texts = [entry.event.as_str(), reason, entry.agent.id.as_deref().unwrap_or_default()];
+        texts.into_iter().chain(entry.entities.iter().map(|e| e.id.as_str())).any(|name| folded(name, text))
+    }) && wanted.event.as_deref().is_none_or(|event| event == entry.event || event.strip_suffix('.') == Some(area))
+        && wanted.action.is_none_or(|action| action == entry.action)
+        && wanted.outcome.is_none_or(|outcome| outcome == entry.outcome)
+        && wanted.agent.as_ref().is_none_or(|agent| entry.agent.id.as_ref() == Some(agent))
+        && wanted.network.as_ref().is_none_or(|network| stored.network_term.as_ref() == Some(network))
+        && wanted.about.iter().all(|(kind, id)| about(kind, id))
+        && wanted.request.is_none_or(|request| entry.request_id.map(RequestId::as_uuid) == Some(request))
+        && wanted.from.is_none_or(|from| entry.at >= from)
+        && wanted.to.is_none_or(|to| entry.at < to)
+        && wanted.before.is_none_or(|before| index < before)
+}
+
+/// Something that may be asked for: now and then all of it together, mostly a little.
+fn question(numbers: &mut Numbers) -> Search {
+    let often = 2 + numbers.below(6);
+    let mut wanted = Search { limit: 1 + u32::try_from(numbers.below(120)).expect("small"), ..Search::default() };
+    let near = numbers.below(MANY);
+    if numbers.once_in(often * 2) {
+        let id = named(3, near / 12);
+        let texts = ["consult", "CONSENT.DEC", "word", "sign_in", "_", "%", "0", "nowhere", &id, &id[30..], &id[20..33]];
+        wanted.text = Some(numbers.one_of(&texts).to_owned());
+    }
+    if numbers.once_in(often) {
+        let events = ["consultation.read", "consultation.", "consent.", "sign_in.failed", "patient.created", "nothing.", "nothing.here"];
+        wanted.event = Some(numbers.one_of(&events).to_owned());
+    }
+    if numbers.once_in(often * 2) {
+        wanted.action = Some(numbers.one_of(&[Action::R, Action::C, Action::E, Action::D]));
+    }
+    if numbers.once_in(often) {
+        wanted.outcome = Some(numbers.one_of(&[Outcome::Denied, Outcome::Failure, Outcome::Success]));
+    }
+    if numbers.once_in(often) {
+        wanted.agent = Some(named(1, numbers.below(8)));
+    }
+    if numbers.once_in(often * 2) {
+        wanted.network = Some(network(numbers.below(31)));
+    }
+    if numbers.once_in(often) {
+        wanted.about.push(("patient".to_owned(), named(2, near / 60)));
+    }
+    if numbers.once_in(often) {
+        wanted.about.push(("consultation".to_owned(), named(3, near / 12)));
+    }
+    if numbers.once_in(often * 4) {
+        wanted.request = Some(Uuid::from_u128(9 << 64 | u128::from(near / 2)));
+    }
+    let at = |second: u64| Timestamp::from_micros(START + i64::try_from(second * 1_000_000).expect("small"));
+    if numbers.once_in(often) {
+        wanted.from = Some(at(numbers.below(MANY)));
+    }
+    if numbers.once_in(often) {
+        wanted.to = Some(at(numbers.below(MANY)));
+    }
+    if numbers.once_in(often) {
+        wanted.before = Some(numbers.below(MANY + 100));
+    }
+    wanted
+}
+
+async fn all(database: &Database) -> Vec<StoredEntry> {
+    let mut read = database.read_much().await.expect("read");
+    let mut all = audit::range(read.tx(), 0, u64::MAX >> 1).await.expect("entries");
+    all.reverse();
+    all
+}
+
+async fn found(database: &Database, wanted: &Search) -> Vec<u64> {
+    let mut read = database.read().await.expect("read");
+    search(read.tx(), wanted).await.expect("searched").into_iter().map(|entry| entry.index.expect("placed")).collect()
+}
+
+/// What going through all entries finds.
+fn expected(all: &[StoredEntry], wanted: &Search) -> Vec<u64> {
+    let fitting = all.iter().filter(|entry| holds(wanted, entry)).filter_map(|entry| entry.index);
+    fitting.take(wanted.limit as usize).collect()
+}
+
+async fn findable(database: &Database, many: u64) {
+    let waited = tokio::time::timeout(Duration::from_secs(60), async {
+        while audit_index::size(database.read().await.expect("read").tx()).await.expect("size") < many {
+            tokio::time::sleep(Duration::from_millis(10)).await;
+        }
+    });
+    waited.await.expect("all become findable");
+}
+
+fn started(database: &Database) -> Sequencer {
+    let signer = Arc::new(LogSigner::new("test/audit", &[7; 32]).expect("signer"));
+    Sequencer::start(database.clone(), signer, Arc::new(SystemClock), "test".to_owned(), None)
+}
+
+fn by_network(n: u64) -> Search {
+    Search { network: Some(network(n)), limit: 10_000, ..Search::default() }
+}
+
+async fn searches_find_what_a_look_at_everything_finds(address: &str) {
+    let database = Database::open(address).await.expect("opened");
+    let sequencer = started(&database);
+    let mut numbers = Numbers(7);
+    for from in (0..MANY).step_by(300) {
+        let some: Vec<_> = (from..from + 300).map(|n| entry(&mut numbers, n)).collect();
+        database.begin().await.expect("begun").commit_with_all(&some).await.expect("committed");
+    }
+    findable(&database, MANY).await;
+    let everything = all(&database).await;
+    assert_eq!(everything.len() as u64, MANY);
+    let (mut nothing, mut full) = (0, 0);
+    for nth in 0..600 {
+        let wanted = question(&mut numbers);
+        let (found, expected) = (found(&database, &wanted).await, expected(&everything, &wanted));
+        assert_eq!(found, expected, "question {nth}: {wanted:?}");
+        nothing += u32::from(found.is_empty());
+        full += u32::from(found.len() == wanted.limit as usize);
+    }
+    assert!(nothing > 100 && full > 100 && nothing + full < 560, "{nothing} questions without an answer, {full} with more than was wanted");
+    let newest = Search { limit: 1, ..Search::default() };
+    let about = |patient: u64| everything.iter().filter(move |entry| entry.body.contains(&named(2, patient)));
+    let last = about(5).map(|entry| serde_json::from_str::<Entry>(&entry.body).expect("an entry").at).max();
+    let mut read = database.read().await.expect("read");
+    assert_eq!(audit_index::last_about(read.tx(), ("patient", &named(2, 5))).await.expect("read"), last);
+    assert_eq!(audit_index::last_about(read.tx(), ("patient", &named(2, 99_999))).await.expect("read"), None);
+    drop(read);
+
+    // what is forgotten of one subject is found by nobody, while its entries and those of others stay as they are. While it is being forgotten,
+    // they and someone else come from one of these networks again, which is read before and becomes findable after it
+    let theirs = about(5).find_map(|entry| entry.network_term.clone()).expect("a network");
+    let another = |nth: u8, subject: String| {
+        let now = SystemClock.now();
+        let id = EntryId::from_uuid(uuid_v7(now, [nth; 10]));
+        let entry = Entry::new(id, now, Event::ServerStarted, &Caller::system(), "test");
+        let sealed = SealedValues { subject, disclosures: b"sealed".to_vec(), network_term: Some(theirs.clone()) };
+        NewEntry::sealed(entry, sealed).expect("nothing open")
+    };
+    let mut forgetting = database.begin().await.expect("begun");
+    audit_index::forget_networks(forgetting.tx(), &subject(5)).await.expect("forgotten");
+    let several = address.starts_with("postgres");
+    if several {
+        let both = [another(1, subject(5)), another(2, subject(77))];
+        database.begin().await.expect("begun").commit_with_all(&both).await.expect("committed");
+        let mut other = sqlx::PgConnection::connect(address).await.expect("postgres");
+        let waits = async {
+            while sqlx::query(WAITING).fetch_one(&mut other).await.expect("activity").get::<i64, _>(0) == 0 {
+                tokio::time::sleep(Duration::from_millis(10)).await;
+            }
+        };
+        tokio::time::timeout(Duration::from_secs(10), waits).await.expect("the indexer waits for what is being forgotten");
+    }
+    audit::wipe(forgetting.tx(), &subject(5)).await.expect("wiped");
+    forgetting.commit_with(&another(3, subject(77))).await.expect("committed");
+    let many = MANY + if several { 3 } else { 1 };
+    findable(&database, many).await;
+    let everything = all(&database).await;
+    for n in 0..30 {
+        assert_eq!(found(&database, &by_network(n)).await, expected(&everything, &by_network(n)), "network {n}");
+    }
+    assert_eq!(found(&database, &newest).await, [many - 1]);
+    sequencer.step_down(&database).await;
+
+    // where a part of the index is gone, whoever leads next makes all of it anew
+    let gone = "DELETE FROM audit_places";
+    if several {
+        sqlx::raw_sql(gone).execute(&mut sqlx::PgConnection::connect(address).await.expect("postgres")).await.expect("gone");
+    } else {
+        sqlx::raw_sql(gone).execute(&mut sqlx::SqliteConnection::connect(address).await.expect("sqlite")).await.expect("gone");
+    }
+    let sequencer = started(&database);
+    findable(&database, many).await;
+    for n in 0..30 {
+        assert_eq!(found(&database, &by_network(n)).await, expected(&everything, &by_network(n)), "network {n}");
+    }
+    sequencer.step_down(&database).await;
+    database.close().await;
+}
+
+#[test]
+fn searches_find_what_a_look_at_everything_finds_on_both_engines() {
+    let runtime = tokio::runtime::Builder::new_multi_thread().worker_threads(2).enable_all().build().expect("runtime");
+    let folder = tempfile::tempdir().expect("folder");
+    runtime.block_on(searches_find_what_a_look_at_everything_finds(&format!("sqlite:{}", folder.path().join("x.db").display())));
+    runtime.block_on(searches_find_what_a_look_at_everything_finds(&fresh_database()));
+}

@@ -143,6 +143,10 @@ fn entry_of(n: u64) -> Entry {
     if n.is_multiple_of(997) {
         entry = entry.ended(Outcome::Denied);
     }
+    // at the far end, where whoever goes through everything comes last
+    if n == 1 {
+        entry = entry.ended(Outcome::Failure);
+    }
     entry
         .about("consultation", Uuid::from_u128(1 << 64 | u128::from(n / 12)))
         .about("patient", Uuid::from_u128(2 << 64 | u128::from(n / 60)))
@@ -205,13 +209,14 @@ async fn searches(engine: &str, folder: &Path, address: &str, many: u64) -> Resu
         ("one patient", json!({ "patient": patient })),
         ("one consultation", json!({ "consultation": consultation })),
         ("denied", json!({ "outcome": "denied" })),
-        ("failed, of which there are none", json!({ "outcome": "failure" })),
+        ("failed, of which there is one", json!({ "outcome": "failure" })),
         ("one person, denied, before a time", json!({ "person": person, "outcome": "denied", "to": middle })),
         ("one person, failed", json!({ "person": person, "outcome": "failure" })),
         ("what stands out, of an area, denied", json!({ "unusual": "any", "event": "consent.", "outcome": "denied" })),
         ("part of an event's code", json!({ "text": "consent" })),
         ("part of every id, failed", json!({ "text": "0000-", "outcome": "failure" })),
-        ("an area and an action that never meet", json!({ "event": "consent.", "action": "D" })),
+        ("part of very many ids, an area, denied", json!({ "text": "1", "event": "consent.", "outcome": "denied" })),
+        ("an area and an action that never meet", json!({ "event": "consent.", "action": "R" })),
         ("a patient and a person", json!({ "patient": patient, "consultation": consultation, "person": person })),
         ("part of an id", json!({ "text": &consultation[20..] })),
         ("an hour in the middle", json!({ "from": middle, "to": middle.plus(Duration::from_hours(1)) })),

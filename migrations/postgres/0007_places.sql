@@ -2,8 +2,7 @@
 -- however many entries each of its names has. All of it is made anew from the entries.
 DROP TABLE audit_mentions;
 DROP TABLE audit_index;
-DELETE FROM audit_activity;
-DELETE FROM audit_names;
+TRUNCATE audit_activity, audit_names;
 CREATE TABLE audit_index (
     leaf_index BIGINT NOT NULL PRIMARY KEY,
     at         BIGINT NOT NULL,
@@ -15,7 +14,7 @@ CREATE TABLE audit_blocks (
     first_at BIGINT NOT NULL,
     last_at  BIGINT NOT NULL
 );
--- The newest block's sets grow in place, again and again.
+-- The sets of the newest block are written again as it fills.
 CREATE TABLE audit_places (
     name   BIGINT NOT NULL,
     block  BIGINT NOT NULL,

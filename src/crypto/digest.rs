@@ -22,6 +22,14 @@ pub fn hex(bytes: &[u8]) -> String {
     })
 }
 
+/// Bytes from hex of either case; `None` where it is none.
+#[must_use]
+pub fn unhex(text: &str) -> Option<Vec<u8>> {
+    let digit = |byte: u8| char::from(byte).to_digit(16).and_then(|digit| u8::try_from(digit).ok());
+    let (pairs, rest) = text.as_bytes().as_chunks::<2>();
+    rest.is_empty().then(|| pairs.iter().map(|[high, low]| Some(digit(*high)? << 4 | digit(*low)?)).collect())?
+}
+
 /// SHA-256 in lower-case hex.
 #[must_use]
 pub fn sha256_hex(bytes: &[u8]) -> String {
@@ -36,5 +44,15 @@ mod tests {
     fn agrees_with_fips_180_4_example() {
         assert_eq!(sha256_hex(b"abc"), "ba7816bf8f01cfea414140de5dae2223b00361a396177a9cb410ff61f20015ad");
         assert_eq!(sha256(&[b"a", b"bc"]), sha256(&[b"abc"]));
+    }
+
+    #[test]
+    fn hex_is_read_again_and_nothing_else_is() {
+        let bytes: Vec<u8> = (0..=255).collect();
+        assert_eq!(unhex(&hex(&bytes)), Some(bytes.clone()));
+        assert_eq!(unhex(&hex(&bytes).to_uppercase()), Some(bytes));
+        for wrong in ["a", "abc", "0g", "+1", "é", " 1"] {
+            assert_eq!(unhex(wrong), None, "{wrong}");
+        }
     }
 }

@@ -98,14 +98,12 @@ impl Services {
         let recorded = self.recorded(entry, ()).await?;
         let size = self.checkpoint().await?.size;
         let complete = self.sequencer.findable(&self.database, size).await;
-        let page = Search { limit: limit + 1, network, ..wanted };
+        let wanted = Search { limit, network, ..wanted };
         let mut read = self.database.read().await?;
-        let mut stored = audit_search::search(read.tx(), &page).await?;
-        let more = stored.len() > limit as usize;
-        stored.truncate(limit as usize);
+        let mut found = audit_search::Found::of(read.tx(), &wanted).await?;
+        let stored = found.next(read.tx()).await?;
         let entries = self.found(read.tx(), stored).await?;
-        let next_before = entries.last().filter(|_| more).map(|entry| entry.index);
-        Ok(recorded.map(|()| Found { entries, next_before, size, complete }))
+        Ok(recorded.map(|()| Found { entries, next_before: found.rest(), size, complete }))
     }
 
     /// Waits until everything in the log can be found, for what must not leave anything out.

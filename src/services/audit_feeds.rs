@@ -11,7 +11,7 @@ use crate::services::bundle::{Chunks, hand_on};
 use crate::services::csv;
 use crate::services::error::ServiceError;
 use crate::services::recorded::Recorded;
-use crate::storage::audit_search::{self, Search};
+use crate::storage::audit_search::{Found, Search};
 use serde_json::json;
 use std::sync::Arc;
 use tokio::sync::mpsc::{Sender, channel};
@@ -127,10 +127,9 @@ impl Services {
         wanted.limit = PAGE;
         let mut text = form.head();
         let mut first = true;
+        let mut pages = Found::of(read.tx(), &wanted).await?;
         loop {
-            let stored = audit_search::search(read.tx(), &wanted).await?;
-            let last = stored.last().and_then(|entry| entry.index);
-            let more = stored.len() >= PAGE as usize;
+            let stored = pages.next(read.tx()).await?;
             for mut found in self.found(read.tx(), stored).await? {
                 if !disclose {
                     found.network = None;
@@ -157,8 +156,7 @@ impl Services {
                 }
                 first = false;
             }
-            wanted.before = last;
-            if !more {
+            if pages.rest().is_none() {
                 text.push_str(form.foot());
                 return hand_on(out, text.into_bytes()).await;
             }

@@ -73,8 +73,8 @@ impl Services {
             return Err(ServiceError::LegalHold);
         }
         subject_keys::destroy_evidence(tx.tx(), &key).await?;
-        audit_index::forget_networks(tx.tx(), &key).await?;
         let entries = audit::wipe(tx.tx(), &key).await?;
+        audit_index::forget_networks(tx.tx(), &key).await?;
         // nothing more is sealed under it
         self.known.forget(&key);
         let entry = self.entry(Event::EvidenceErased, permit.caller())?.with("entries", entries);

@@ -56,7 +56,7 @@ impl Lookout {
             // after a start, or where another process went on meanwhile
             self.judge = Judge::default();
             for from in (first.saturating_sub(LOOK_BACK)..first).step_by(1_000) {
-                for one in self::read(read.tx(), from, (from + 1_000).min(first)).await?.0 {
+                for one in self::read(read.tx(), from, (from + 1_000).min(first)).await? {
                     self.judge.judge(services.policy().bundle.unusual(), &seen(&one, false));
                 }
             }
@@ -118,21 +118,20 @@ struct Read {
     network: Option<String>,
 }
 
-/// Entries from one place to another, and where they end.
-async fn read(tx: &mut Tx, from: u64, to: u64) -> Result<(Vec<Read>, u64), StorageError> {
+/// Entries from one place to another.
+async fn read(tx: &mut Tx, from: u64, to: u64) -> Result<Vec<Read>, StorageError> {
     let stored = audit::range(tx, from, to).await?;
-    let end = from + u64::try_from(stored.len()).unwrap_or(0);
     let mut entries = Vec::with_capacity(stored.len());
     for one in stored {
         let index = one.index.unwrap_or(0);
-        // an entry that cannot be read stays in the log, and is found by its place alone
+        // one that cannot be read, or is gone, is not found: verifying the log names it
         if let Ok(entry) = serde_json::from_str(&one.body) {
             entries.push(Read { index, entry, network: one.network_term });
         } else {
             tracing::error!(index, "an audit entry cannot be read");
         }
     }
-    Ok((entries, end))
+    Ok(entries)
 }
 
 fn seen(one: &Read, own_name: bool) -> Seen<'_> {
@@ -176,7 +175,7 @@ impl Indexer {
             if progress.placed - progress.findable < BATCH / 2 {
                 let _ = tokio::time::timeout(GATHER, self.hurry.notified()).await;
             }
-            match self.step(progress.findable).await {
+            match self.step(progress).await {
                 Ok(None) => return,
                 Ok(Some(findable)) => {
                     refused = 0;
@@ -207,8 +206,9 @@ impl Indexer {
     }
 
     /// Makes the next entries findable; gives up to where, `None` once nobody needs it.
-    async fn step(&mut self, from: u64) -> Result<Option<u64>, StorageError> {
-        let (entries, to) = read(self.database.read_sequencing().await?.tx(), from, from + BATCH).await?;
+    async fn step(&mut self, Progress { findable: from, placed }: Progress) -> Result<Option<u64>, StorageError> {
+        let to = (from + BATCH).min(placed);
+        let entries = read(self.database.read_sequencing().await?.tx(), from, to).await?;
         let marks = match &mut self.lookout {
             None => vec![Vec::new(); entries.len()],
             Some(lookout) => match lookout.marks(&self.database, &entries).await? {

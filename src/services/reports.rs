@@ -17,7 +17,7 @@ use crate::services::entries::personal_values;
 use crate::services::error::ServiceError;
 use crate::services::recorded::Recorded;
 use crate::storage::audit_index;
-use crate::storage::audit_search::{self, Search};
+use crate::storage::audit_search::{Found, Search};
 use crate::storage::consents::{self, Tally};
 use crate::storage::database::Tx;
 use crate::storage::subject_keys::{self, Evidence};
@@ -396,19 +396,17 @@ impl Services {
     /// Everything that fits, newest first, with its personal values.
     async fn all_found(&self, tx: &mut Tx, wanted: Search) -> Result<Vec<(FoundEntry, HashMap<String, String>)>, ServiceError> {
         let mut all = Vec::new();
-        let mut before = None;
+        let mut pages = Found::of(tx, &Search { limit: PAGE, ..wanted }).await?;
         loop {
-            let stored = audit_search::search(tx, &Search { before, limit: PAGE, ..wanted.clone() }).await?;
-            let (more, last) = (stored.len() >= PAGE as usize, stored.last().and_then(|entry| entry.index));
+            let stored = pages.next(tx).await?;
             let disclosures = self.disclosures(tx, &stored).await?;
             for (found, disclosures) in self.found(tx, stored).await?.into_iter().zip(disclosures) {
                 let values = personal_values(&found.entry, &disclosures)?.into_iter().collect();
                 all.push((found, values));
             }
-            if !more {
+            if pages.rest().is_none() {
                 return Ok(all);
             }
-            before = last;
         }
     }
 }

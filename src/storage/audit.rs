@@ -31,8 +31,7 @@ const ENTRY: &str =
 const RANGE: &str = "SELECT id, body, leaf_index, subject_id, disclosures, network_term FROM audit_entries
     WHERE leaf_index >= $1 AND leaf_index < $2 ORDER BY leaf_index";
 const LAST_OF_SUBJECT: &str = "SELECT COALESCE(MAX(at), 0) AS number FROM audit_entries WHERE subject_id = $1";
-const WIPE: &str = "UPDATE audit_entries SET disclosures = NULL, network_term = NULL
-    WHERE subject_id = $1 AND (disclosures IS NOT NULL OR network_term IS NOT NULL)";
+const WIPE: &str = "UPDATE audit_entries SET disclosures = NULL WHERE subject_id = $1 AND disclosures IS NOT NULL";
 const NOTE_REQUEST: &str = "INSERT INTO audit_requests (key_hash, body_hash, entry_id, at) VALUES ($1, $2, $3, $4) ON CONFLICT DO NOTHING";
 const NOTED_BODY: &str = "SELECT body_hash AS text FROM audit_requests WHERE key_hash = $1";
 const FORGET_REQUESTS: &str = "DELETE FROM audit_requests WHERE at < $1";

@@ -16,10 +16,12 @@ use crate::storage::row::At;
 use serde_json::{Value, json};
 use std::collections::{BTreeMap, BTreeSet};
 
-// where one of them is empty, all of them are made anew
-const SIZE: &str = "SELECT COALESCE(MAX(leaf_index) + 1, 0) AS number FROM audit_index
-    WHERE EXISTS (SELECT 1 FROM audit_names) AND EXISTS (SELECT 1 FROM audit_blocks) AND EXISTS (SELECT 1 FROM audit_places)
-    AND EXISTS (SELECT 1 FROM audit_activity)";
+const SIZE: &str = "SELECT COALESCE(MAX(leaf_index) + 1, 0) AS number FROM audit_index";
+// of everything that can be found, each block has its times and its set of all entries
+const IS_WHOLE: &str =
+    "SELECT CAST(CASE WHEN (SELECT COUNT(*) FROM audit_blocks) = $1 AND (SELECT COALESCE(MAX(block) + 1, 0) FROM audit_blocks) = $1
+    AND (SELECT COUNT(*) FROM audit_places WHERE name IN (SELECT id FROM audit_names WHERE kind = 'entry')) = $1
+    AND EXISTS (SELECT 1 FROM audit_activity) THEN 1 ELSE 0 END AS BIGINT) AS number";
 const FIRST: &str = "SELECT COALESCE(MIN(first_at), 0) AS number FROM audit_blocks";
 const CLEAR: [&str; 5] = [
     "DELETE FROM audit_places",
@@ -30,18 +32,21 @@ const CLEAR: [&str; 5] = [
 ];
 const NAME: &str = "SELECT id, uses FROM audit_names WHERE kind = $1 AND name = $2";
 const OF_KIND: &str = "SELECT id, kind, name FROM audit_names WHERE kind = $1";
-const BLOCKS_OF: &str = "SELECT block AS number FROM audit_places WHERE name = $1";
-const NETWORKS_OF: &str = "SELECT network_term AS name, COALESCE(leaf_index, -1) AS leaf_index FROM audit_entries
-    WHERE subject_id = $1 AND network_term IS NOT NULL";
+const BLOCKS_OF: &str = "SELECT p.block, b.last_at FROM audit_places p JOIN audit_blocks b ON b.block = p.block
+    WHERE p.name = $1 ORDER BY b.last_at DESC";
+const NETWORKS_OF: &str =
+    "SELECT network_term AS name, COUNT(*) AS uses FROM audit_entries WHERE subject_id = $1 AND network_term IS NOT NULL
+    GROUP BY network_term";
+const PLACES_OF: &str = "SELECT leaf_index AS number FROM audit_entries WHERE subject_id = $1 AND leaf_index IS NOT NULL";
 const WITH_NETWORK: &str =
     "SELECT leaf_index AS number FROM audit_entries WHERE leaf_index >= $1 AND leaf_index < $2 AND network_term IS NOT NULL";
-const FORGET_PLACES: &str = "DELETE FROM audit_places WHERE name = $1 AND block = $2";
 const FORGET_NAMES: &str = "DELETE FROM audit_names WHERE kind = 'network'
     AND NOT EXISTS (SELECT 1 FROM audit_places p WHERE p.name = audit_names.id)";
 
 /// Every statement that both engines read, for the test that prepares them.
 pub const STATEMENTS: &[&str] = &[
     SIZE,
+    IS_WHOLE,
     FIRST,
     CLEAR[0],
     CLEAR[1],
@@ -52,8 +57,8 @@ pub const STATEMENTS: &[&str] = &[
     OF_KIND,
     BLOCKS_OF,
     NETWORKS_OF,
+    PLACES_OF,
     WITH_NETWORK,
-    FORGET_PLACES,
     FORGET_NAMES,
 ];
 
@@ -95,24 +100,36 @@ const PUT_PLACES: Bulk = Bulk {
 const PLACES: Bulk = Bulk {
     sqlite: "SELECT p.name, p.block, p.places FROM json_each($1) AS w CROSS JOIN audit_places p
         WHERE p.name = w.value ->> 0 AND p.block = w.value ->> 1",
-    postgres: "SELECT p.name, p.block, p.places FROM jsonb_array_elements($1::jsonb) AS w
-        JOIN audit_places p ON p.name = (w ->> 0)::bigint AND p.block = (w ->> 1)::bigint",
+    // a fence: each is looked up by its key, whatever is known of the table
+    postgres: "SELECT p.* FROM jsonb_array_elements($1::jsonb) AS w CROSS JOIN LATERAL (SELECT name, block, places FROM audit_places
+        WHERE name = (w ->> 0)::bigint AND block = (w ->> 1)::bigint OFFSET 0) AS p",
 };
-/// As [`PLACES`], and keeps others from changing them before this transaction ends.
-const PLACES_TO_CHANGE: Bulk = Bulk {
-    sqlite: PLACES.sqlite,
-    postgres: "SELECT p.name, p.block, p.places FROM jsonb_array_elements($1::jsonb) AS w
-        JOIN audit_places p ON p.name = (w ->> 0)::bigint AND p.block = (w ->> 1)::bigint ORDER BY p.name, p.block FOR UPDATE OF p",
+/// Takes `[name, …]`.
+const ALL_PLACES: Bulk = Bulk {
+    sqlite: "SELECT p.name, p.block, p.places FROM json_each($1) AS w CROSS JOIN audit_places p WHERE p.name = w.value",
+    postgres: "SELECT p.* FROM jsonb_array_elements_text($1::jsonb) AS w CROSS JOIN LATERAL (SELECT name, block, places FROM audit_places
+        WHERE name = w::bigint OFFSET 0) AS p",
+};
+/// As [`PLACES`].
+const FORGET_PLACES: Bulk = Bulk {
+    sqlite: "DELETE FROM audit_places WHERE (name, block) IN (SELECT value ->> 0, value ->> 1 FROM json_each($1))",
+    postgres: "DELETE FROM audit_places WHERE (name, block) IN (SELECT (w ->> 0)::bigint, (w ->> 1)::bigint FROM jsonb_array_elements($1::jsonb) AS w)",
+};
+/// Takes the subject and `[network, …]`.
+const WIPE_NETWORKS: Bulk = Bulk {
+    sqlite: "UPDATE audit_entries SET network_term = NULL WHERE subject_id = $1 AND network_term IN (SELECT value FROM json_each($2))",
+    postgres: "UPDATE audit_entries SET network_term = NULL
+        WHERE subject_id = $1 AND network_term IN (SELECT w FROM jsonb_array_elements_text($2::jsonb) AS w)",
 };
 /// Takes `[leaf index, …]`.
 const LATEST: Bulk = Bulk {
     sqlite: "SELECT COALESCE(MAX(i.at), 0) AS number FROM json_each($1) AS w CROSS JOIN audit_index i WHERE i.leaf_index = w.value",
-    postgres: "SELECT COALESCE(MAX(i.at), 0) AS number FROM jsonb_array_elements_text($1::jsonb) AS w
-        JOIN audit_index i ON i.leaf_index = w::bigint",
+    postgres: "SELECT COALESCE(MAX(i.at), 0) AS number FROM jsonb_array_elements_text($1::jsonb) AS w CROSS JOIN LATERAL
+        (SELECT at FROM audit_index WHERE leaf_index = w::bigint OFFSET 0) AS i",
 };
 
 /// The statements with a text for each engine.
-pub const BULK: &[Bulk] = &[PUT_NAMES, PUT_ROWS, PUT_BLOCKS, PUT_PLACES, PLACES, PLACES_TO_CHANGE, LATEST];
+pub const BULK: &[Bulk] = &[PUT_NAMES, PUT_ROWS, PUT_BLOCKS, PUT_PLACES, PLACES, ALL_PLACES, FORGET_PLACES, WIPE_NETWORKS, LATEST];
 
 #[derive(sqlx::FromRow)]
 pub(super) struct Number {
@@ -142,7 +159,13 @@ struct PlacesRow {
 #[derive(sqlx::FromRow)]
 struct NetworkRow {
     name: String,
-    leaf_index: i64,
+    uses: i64,
+}
+
+#[derive(sqlx::FromRow)]
+struct BlockRow {
+    block: i64,
+    last_at: i64,
 }
 
 /// What an entry is found by.
@@ -168,6 +191,9 @@ pub struct Facts {
     pub entities: Vec<(String, String)>,
 }
 
+/// The name that every entry has.
+pub(super) const EVERY_ENTRY: (&str, &str) = ("entry", "");
+
 /// The area of an event's code: what stands before the dot.
 pub(super) fn area(event: &str) -> &str {
     event.split('.').next().unwrap_or_default()
@@ -188,6 +214,24 @@ pub async fn size(tx: &mut Tx) -> Result<u64, StorageError> {
     Ok(fetch_optional!(tx, Number, SIZE)?.and_then(|row| u64::try_from(row.number).ok()).unwrap_or(0))
 }
 
+/// How many entries can be found, where all that they are found by is there. Where some of it is gone, takes the rest of it away as well, so that
+/// it is made anew as a whole: a part of it would be counted twice.
+///
+/// # Errors
+/// See [`StorageError`].
+pub async fn size_or_clear(mut tx: SequencingTx) -> Result<u64, StorageError> {
+    let size = size(tx.tx()).await?;
+    let is_whole = fetch_optional!(tx.tx(), Number, IS_WHOLE, signed(size.div_ceil(BLOCK)))?.is_some_and(|row| row.number == 1);
+    if size > 0 && is_whole {
+        return Ok(size);
+    }
+    for sql in CLEAR {
+        execute!(tx.tx(), sql)?;
+    }
+    tx.commit().await?;
+    Ok(0)
+}
+
 /// When the first entry was made that can be found.
 ///
 /// # Errors
@@ -204,12 +248,6 @@ pub(super) type Sets = BTreeMap<(i64, u64), Places>;
 /// # Errors
 /// [`StorageError::Duplicate`] if another process added them.
 pub async fn append(mut tx: SequencingTx, entries: &[Facts]) -> Result<(), StorageError> {
-    if entries.first().is_some_and(|entry| entry.index == 0) && size(tx.tx()).await? == 0 {
-        // made anew as a whole: what is left of an older one would be counted twice
-        for sql in CLEAR {
-            execute!(tx.tx(), sql)?;
-        }
-    }
     let mut uses: BTreeMap<(&str, &str), i64> = BTreeMap::new();
     for entry in entries {
         for name in names(entry) {
@@ -240,8 +278,8 @@ pub async fn append(mut tx: SequencingTx, entries: &[Facts]) -> Result<(), Stora
     let blocks: Vec<Value> = blocks.into_iter().map(|(block, (first, last))| json!([block, first, last])).collect();
     let text = PUT_BLOCKS.of(tx.tx());
     execute!(tx.tx(), text, Value::from(blocks).to_string())?;
-    let text = PLACES_TO_CHANGE.of(tx.tx());
-    read_into(tx.tx(), text, &mut added).await?;
+    let keys: Vec<Value> = added.keys().map(|(name, block)| json!([name, block])).collect();
+    read_into(tx.tx(), PLACES, keys, &mut added).await?;
     put(tx.tx(), &added).await?;
     if entries.iter().any(is_forgotten) {
         execute!(tx.tx(), FORGET_NAMES)?;
@@ -260,7 +298,8 @@ pub async fn append(mut tx: SequencingTx, entries: &[Facts]) -> Result<(), Stora
 fn names(entry: &Facts) -> BTreeSet<(&str, &str)> {
     let mut names: BTreeSet<(&str, &str)> = entry.entities.iter().map(|(kind, id)| (kind.as_str(), id.as_str())).collect();
     names.extend([("event", entry.event.as_str()), ("area", area(&entry.event)), ("action", entry.action.as_str())]);
-    names.insert(("outcome", entry.outcome.as_str()));
+    // the last one stands for all that can be found
+    names.extend([("outcome", entry.outcome.as_str()), EVERY_ENTRY]);
     names.extend([("agent", entry.agent.as_str()), ("network", entry.network.as_str())].into_iter().filter(|(_, name)| !name.is_empty()));
     names
 }
@@ -278,28 +317,29 @@ async fn put(tx: &mut Tx, sets: &Sets) -> Result<(), StorageError> {
     Ok(())
 }
 
-/// Joins to each set what is stored of it.
-async fn read_into(tx: &mut Tx, text: &'static str, sets: &mut Sets) -> Result<(), StorageError> {
-    let wanted: Vec<Value> = sets.keys().map(|(name, block)| json!([name, block])).collect();
+/// Joins what a statement gives to the sets.
+async fn read_into(tx: &mut Tx, bulk: Bulk, wanted: Vec<Value>, sets: &mut Sets) -> Result<(), StorageError> {
+    let text = bulk.of(tx);
     for row in fetch_all!(tx, PlacesRow, text, Value::from(wanted).to_string())? {
         let Ok(block) = u64::try_from(row.block) else { continue };
-        let set = sets.entry((row.name, block)).or_insert_with(Places::none);
-        let at = || At { table: "audit_places", row: "" }.wrong("places");
-        set.add_stored(&row.places).ok_or_else(at)?;
+        let wrong = || At { table: "audit_places", row: &format!("{}, {block}", row.name) }.wrong("places");
+        sets.entry((row.name, block)).or_insert_with(Places::none).add_stored(&row.places).ok_or_else(wrong)?;
     }
     Ok(())
 }
 
-/// In which places of these blocks each of these names occurs; names and blocks in which none does are empty.
-pub(super) async fn places(
-    tx: &mut Tx,
-    names: impl IntoIterator<Item = i64>,
-    blocks: impl IntoIterator<Item = u64> + Clone,
-) -> Result<Sets, StorageError> {
-    let wanted = names.into_iter().flat_map(|name| blocks.clone().into_iter().map(move |block| ((name, block), Places::none())));
-    let mut sets: Sets = wanted.collect();
-    let text = PLACES.of(tx);
-    read_into(tx, text, &mut sets).await?;
+/// In which places of these blocks each of these names occurs; where it does in none, there is no set.
+pub(super) async fn places(tx: &mut Tx, names: &[i64], blocks: impl IntoIterator<Item = u64>) -> Result<Sets, StorageError> {
+    let mut sets = Sets::new();
+    let wanted = blocks.into_iter().flat_map(|block| names.iter().map(move |name| json!([name, block]))).collect();
+    read_into(tx, PLACES, wanted, &mut sets).await?;
+    Ok(sets)
+}
+
+/// In which places each of these names occurs.
+pub(super) async fn all_places(tx: &mut Tx, names: &[i64]) -> Result<Sets, StorageError> {
+    let mut sets = Sets::new();
+    read_into(tx, ALL_PLACES, names.iter().map(|name| json!(name)).collect(), &mut sets).await?;
     Ok(sets)
 }
 
@@ -317,7 +357,8 @@ pub async fn marks(tx: &mut Tx, places: &[u64]) -> Result<BTreeMap<u64, Vec<Stri
     let mut names = fetch_all!(tx, NameRow, OF_KIND, "unusual")?;
     names.retain(|row| row.name != "any");
     names.sort_by(|one, other| one.name.cmp(&other.name));
-    let sets = self::places(tx, names.iter().map(|row| row.id), blocks).await?;
+    let ids: Vec<i64> = names.iter().map(|row| row.id).collect();
+    let sets = self::places(tx, &ids, blocks).await?;
     let mut marks: BTreeMap<u64, Vec<String>> = BTreeMap::new();
     for at in places {
         let (block, place) = split(*at);
@@ -334,50 +375,58 @@ pub async fn marks(tx: &mut Tx, places: &[u64]) -> Result<BTreeMap<u64, Vec<Stri
 pub async fn last_about(tx: &mut Tx, (kind, id): (&str, &str)) -> Result<Option<Timestamp>, StorageError> {
     let Some(subject) = name(tx, kind, id).await? else { return Ok(None) };
     let log = name(tx, "area", "audit").await?.map_or(0, |row| row.id);
-    let blocks = fetch_all!(tx, Number, BLOCKS_OF, subject.id)?;
-    let blocks: Vec<u64> = blocks.into_iter().filter_map(|row| u64::try_from(row.number).ok()).collect();
-    let mut sets = places(tx, [subject.id, log], blocks.iter().copied()).await?;
-    let mut about: Vec<u64> = Vec::new();
-    for block in blocks {
-        if let (Some(mut set), Some(looking)) = (sets.remove(&(subject.id, block)), sets.get(&(log, block))) {
-            set.take_out(looking);
-            about.extend(set.last_first().map(|place| block * BLOCK + place));
+    let mut last = 0;
+    for row in fetch_all!(tx, BlockRow, BLOCKS_OF, subject.id)? {
+        let Ok(block) = u64::try_from(row.block) else { continue };
+        if row.last_at <= last {
+            break;
         }
+        let mut sets = places(tx, &[subject.id, log], [block]).await?;
+        let Some(mut about) = sets.remove(&(subject.id, block)) else { continue };
+        if let Some(looking) = sets.get(&(log, block)) {
+            about.take_out(looking);
+        }
+        let about: Vec<u64> = about.last_first().map(|place| block * BLOCK + place).collect();
+        let text = LATEST.of(tx);
+        last = fetch_optional!(tx, Number, text, json!(about).to_string())?.map_or(0, |row| row.number).max(last);
     }
-    let text = LATEST.of(tx);
-    let last = fetch_optional!(tx, Number, text, json!(about).to_string())?;
-    Ok(last.map(|row| Timestamp::from_micros(row.number)).filter(|at| at.as_micros() > 0))
+    Ok(Some(Timestamp::from_micros(last)).filter(|at| at.as_micros() > 0))
 }
 
 /// Forgets from which networks the entries of a subject came, so that nobody can find them by that any more.
 ///
+/// Invariant: whoever writes the places of a name has changed its row first, and so waits for everyone else who does. An indexer looks after that
+/// whether an entry still has a network; this looks after that where the subject's entries are. One of the two sees what the other did.
+///
 /// # Errors
 /// See [`StorageError`].
 pub async fn forget_networks(tx: &mut Tx, subject: &str) -> Result<(), StorageError> {
-    let found = fetch_all!(tx, NetworkRow, NETWORKS_OF, subject)?;
-    let mut uses: BTreeMap<(&str, &str), i64> = BTreeMap::new();
-    for row in &found {
-        *uses.entry(("network", &row.name)).or_default() -= 1;
-    }
-    let rows = count_uses(tx, &uses).await?;
-    let numbers: BTreeMap<&str, i64> = rows.iter().map(|row| (row.name.as_str(), row.id)).collect();
-    let mut gone: BTreeMap<(i64, u64), Vec<u64>> = BTreeMap::new();
-    for row in &found {
-        if let (Some(number), Ok(at)) = (numbers.get(row.name.as_str()), u64::try_from(row.leaf_index)) {
-            let (block, place) = split(at);
-            gone.entry((*number, block)).or_default().push(place);
+    let mut uses: BTreeMap<String, i64> = BTreeMap::new();
+    // again for what was committed meanwhile
+    loop {
+        let found = fetch_all!(tx, NetworkRow, NETWORKS_OF, subject)?;
+        if found.is_empty() {
+            break;
         }
+        let terms: Vec<&str> = found.iter().map(|row| row.name.as_str()).collect();
+        let text = WIPE_NETWORKS.of(tx);
+        execute!(tx, text, subject, json!(terms).to_string())?;
+        found.into_iter().for_each(|row| *uses.entry(row.name).or_default() -= row.uses);
     }
-    let mut sets: Sets = gone.keys().map(|key| (*key, Places::none())).collect();
-    let text = PLACES_TO_CHANGE.of(tx);
-    read_into(tx, text, &mut sets).await?;
-    for (key, set) in &mut sets {
-        gone.get(key).into_iter().flatten().for_each(|place| set.remove(*place));
+    let names = count_uses(tx, &uses.iter().map(|(name, uses)| (("network", name.as_str()), *uses)).collect()).await?;
+    let names: Vec<i64> = names.iter().map(|row| row.id).collect();
+    let mut theirs: BTreeMap<u64, Places> = BTreeMap::new();
+    for place in fetch_all!(tx, Number, PLACES_OF, subject)?.into_iter().filter_map(|row| u64::try_from(row.number).ok()) {
+        let (block, place) = split(place);
+        theirs.entry(block).or_insert_with(Places::none).insert(place);
     }
-    for (name, block) in sets.extract_if(.., |_, set| set.is_empty()).map(|(key, _)| key).collect::<Vec<_>>() {
-        execute!(tx, FORGET_PLACES, name, signed(block))?;
-    }
-    put(tx, &sets).await?;
+    let mut sets = all_places(tx, &names).await?;
+    sets.retain(|(_, block), set| theirs.get(block).is_some_and(|theirs| set.take_out(theirs)));
+    let (gone, left): (Sets, Sets) = sets.into_iter().partition(|(_, set)| set.is_empty());
+    put(tx, &left).await?;
+    let gone: Vec<Value> = gone.keys().map(|(name, block)| json!([name, block])).collect();
+    let text = FORGET_PLACES.of(tx);
+    execute!(tx, text, Value::from(gone).to_string())?;
     execute!(tx, FORGET_NAMES)?;
     Ok(())
 }

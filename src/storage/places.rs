@@ -3,12 +3,11 @@
 //! A set with few members is stored as their numbers within the block (two bytes each, little-endian, ascending), one with many as one bit for
 //! each place of the block. The length tells which.
 
-/// Places in a block. All of its bits make a row that fits into a page of either engine with others.
-pub(super) const BLOCK: u64 = 8_192;
-
 const WORDS: usize = 128;
-/// As many bytes as the bits take.
-const BITS: usize = WORDS * 8;
+/// Places in a block. A bit for each of them makes a row that fits into a page of either engine with others.
+pub(super) const BLOCK: u64 = 64 * WORDS as u64;
+/// How many bytes these bits take.
+const DENSE: usize = 8 * WORDS;
 
 /// A set of places within one block.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -35,17 +34,8 @@ impl Places {
     }
 
     pub(super) fn insert(&mut self, place: u64) {
-        self.change(place, |word, bit| *word |= bit);
-    }
-
-    pub(super) fn remove(&mut self, place: u64) {
-        self.change(place, |word, bit| *word &= !bit);
-    }
-
-    fn change(&mut self, place: u64, change: impl FnOnce(&mut u64, u64)) {
-        let word = usize::try_from(place / 64).ok().and_then(|nth| self.0.get_mut(nth));
-        if let Some(word) = word {
-            change(word, 1 << (place % 64));
+        if let Some(word) = usize::try_from(place / 64).ok().and_then(|nth| self.0.get_mut(nth)) {
+            *word |= 1 << (place % 64);
         }
     }
 
@@ -62,9 +52,13 @@ impl Places {
         self.0.iter_mut().zip(other.0.iter()).for_each(|(word, other)| *word &= other);
     }
 
-    /// Takes those out that are in the other one.
-    pub(super) fn take_out(&mut self, other: &Self) {
-        self.0.iter_mut().zip(other.0.iter()).for_each(|(word, other)| *word &= !other);
+    /// Takes those out that are in the other one; whether there were any.
+    pub(super) fn take_out(&mut self, other: &Self) -> bool {
+        self.0.iter_mut().zip(other.0.iter()).fold(false, |any, (word, other)| {
+            let taken = *word & other;
+            *word &= !other;
+            any || taken != 0
+        })
     }
 
     /// The last first.
@@ -77,24 +71,23 @@ impl Places {
         self.0.iter_mut().zip(other.0.iter()).for_each(|(word, other)| *word |= other);
     }
 
-    /// Adds the members of a stored set; `None` if it is none.
+    /// Adds the members of a stored set; `None`, and nothing, where the bytes are no set.
     pub(super) fn add_stored(&mut self, stored: &[u8]) -> Option<()> {
-        if stored.len() == BITS {
+        if stored.len() == DENSE {
             for (word, bytes) in self.0.iter_mut().zip(stored.as_chunks::<8>().0) {
                 *word |= u64::from_le_bytes(*bytes);
             }
             return Some(());
         }
         let (members, rest) = stored.as_chunks::<2>();
-        let good = rest.is_empty() && stored.len() < BITS && members.iter().all(|place| u64::from(u16::from_le_bytes(*place)) < BLOCK);
-        members.iter().for_each(|place| self.insert(u64::from(u16::from_le_bytes(*place))));
-        good.then_some(())
+        let good = rest.is_empty() && stored.len() < DENSE && members.iter().all(|place| u64::from(u16::from_le_bytes(*place)) < BLOCK);
+        good.then(|| members.iter().for_each(|place| self.insert(u64::from(u16::from_le_bytes(*place)))))
     }
 
     /// As it is stored.
     pub(super) fn to_stored(&self) -> Vec<u8> {
         let count: u32 = self.0.iter().map(|word| word.count_ones()).sum();
-        if count as usize * 2 >= BITS {
+        if count as usize * 2 >= DENSE {
             return self.0.iter().flat_map(|word| word.to_le_bytes()).collect();
         }
         let mut members: Vec<u16> = self.last_first().filter_map(|place| u16::try_from(place).ok()).collect();
@@ -137,16 +130,13 @@ mod tests {
             both.keep(&y);
             prop_assert_eq!(members(&both), &a & &b);
             let mut without = x.clone();
-            without.take_out(&y);
+            prop_assert_eq!(without.take_out(&y), !a.is_disjoint(&b));
             prop_assert_eq!(members(&without), &a - &b);
             prop_assert_eq!(without.is_empty(), a.is_subset(&b));
             let mut before = x.clone();
             before.keep(&Places::before(end));
             prop_assert_eq!(members(&before), a.range(..end).copied().collect::<BTreeSet<_>>());
             prop_assert_eq!(x.contains(place), a.contains(&place));
-            let mut removed = x.clone();
-            removed.remove(place);
-            prop_assert!(!removed.contains(place));
             let downward: Vec<u64> = x.last_first().collect();
             prop_assert!(downward.is_sorted_by(|one, next| one > next));
         }

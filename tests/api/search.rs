@@ -10,9 +10,9 @@ use bedside::services::sequencer::Sequencer;
 use bedside::startup::SystemClock;
 use bedside::storage::audit::{self, NewEntry, SealedValues, StoredEntry};
 use bedside::storage::audit_index;
-use bedside::storage::audit_search::{Search, search};
+use bedside::storage::audit_search::{Found, Search};
 use bedside::storage::database::Database;
-use sqlx::{Connection, Row};
+use sqlx::{AssertSqlSafe, Connection, Row};
 use std::sync::Arc;
 use std::time::Duration;
 use uuid::Uuid;
@@ -95,8 +95,13 @@ fn entry(numbers: &mut Numbers, n: u64) -> NewEntry {
     NewEntry::sealed(entry, sealed).expect("nothing open")
 }
 
-fn holds(wanted: &Search, stored: &StoredEntry) -> bool {
-    let entry: Entry = serde_json::from_str(&stored.body).expect("an entry");
+/// An entry of the log, read.
+struct Seen {
+    stored: StoredEntry,
+    entry: Entry,
+}
+
+fn holds(wanted: &Search, Seen { stored, entry }: &Seen) -> bool {
     let area = entry.event.split('.').next().expect("an area");
     let index = stored.index.expect("placed");
     let about = |kind: &str, id: &str| entry.entities.iter().any(|e| e.kind == kind && e.id == id);
@@ -165,21 +170,38 @@ fn question(numbers: &mut Numbers) -> Search {
     wanted
 }
 
-async fn all(database: &Database) -> Vec<StoredEntry> {
+async fn all(database: &Database) -> Vec<Seen> {
     let mut read = database.read_much().await.expect("read");
-    let mut all = audit::range(read.tx(), 0, u64::MAX >> 1).await.expect("entries");
-    all.reverse();
-    all
+    let all = audit::range(read.tx(), 0, u64::MAX >> 1).await.expect("entries").into_iter().rev();
+    all.map(|stored| Seen { entry: serde_json::from_str(&stored.body).expect("an entry"), stored }).collect()
 }
 
 async fn found(database: &Database, wanted: &Search) -> Vec<u64> {
     let mut read = database.read().await.expect("read");
-    search(read.tx(), wanted).await.expect("searched").into_iter().map(|entry| entry.index.expect("placed")).collect()
+    let mut found = Found::of(read.tx(), wanted).await.expect("searched");
+    places(&found.next(read.tx()).await.expect("searched"))
+}
+
+/// Page after page to the end.
+async fn found_in_all(database: &Database, wanted: &Search) -> Vec<u64> {
+    let mut read = database.read_much().await.expect("read");
+    let mut found = Found::of(read.tx(), wanted).await.expect("searched");
+    let mut all = places(&found.next(read.tx()).await.expect("searched"));
+    while let Some(before) = found.rest() {
+        let next = places(&found.next(read.tx()).await.expect("searched"));
+        assert!(next.iter().all(|place| *place < before));
+        all.extend(next);
+    }
+    all
+}
+
+fn places<'a>(entries: impl IntoIterator<Item = &'a StoredEntry>) -> Vec<u64> {
+    entries.into_iter().map(|entry| entry.index.expect("placed")).collect()
 }
 
 /// What going through all entries finds.
-fn expected(all: &[StoredEntry], wanted: &Search) -> Vec<u64> {
-    let fitting = all.iter().filter(|entry| holds(wanted, entry)).filter_map(|entry| entry.index);
+fn expected(all: &[Seen], wanted: &Search) -> Vec<u64> {
+    let fitting = all.iter().filter(|seen| holds(wanted, seen)).filter_map(|seen| seen.stored.index);
     fitting.take(wanted.limit as usize).collect()
 }
 
@@ -221,69 +243,155 @@ async fn searches_find_what_a_look_at_everything_finds(address: &str) {
         full += u32::from(found.len() == wanted.limit as usize);
     }
     assert!(nothing > 100 && full > 100 && nothing + full < 560, "{nothing} questions without an answer, {full} with more than was wanted");
-    let newest = Search { limit: 1, ..Search::default() };
-    let about = |patient: u64| everything.iter().filter(move |entry| entry.body.contains(&named(2, patient)));
-    let last = about(5).map(|entry| serde_json::from_str::<Entry>(&entry.body).expect("an entry").at).max();
+    for before in [0, 1, 8_191, 8_192, 8_193, MANY, MANY + 1] {
+        for limit in [1, 510, 8_700] {
+            let wanted = Search { before: Some(before), limit, ..Search::default() };
+            assert_eq!(found(&database, &wanted).await, expected(&everything, &wanted), "{wanted:?}");
+        }
+    }
+    let one_by_one = Search { outcome: Some(Outcome::Denied), limit: 7, ..Search::default() };
+    let whole = Search { limit: 10_000, ..one_by_one.clone() };
+    assert_eq!(found_in_all(&database, &one_by_one).await, expected(&everything, &whole));
+    let last = entries_about(&everything, 5).map(|seen| seen.entry.at).max();
     let mut read = database.read().await.expect("read");
     assert_eq!(audit_index::last_about(read.tx(), ("patient", &named(2, 5))).await.expect("read"), last);
     assert_eq!(audit_index::last_about(read.tx(), ("patient", &named(2, 99_999))).await.expect("read"), None);
     drop(read);
-
-    // what is forgotten of one subject is found by nobody, while its entries and those of others stay as they are. While it is being forgotten,
-    // they and someone else come from one of these networks again, which is read before and becomes findable after it
-    let theirs = about(5).find_map(|entry| entry.network_term.clone()).expect("a network");
-    let another = |nth: u8, subject: String| {
-        let now = SystemClock.now();
-        let id = EntryId::from_uuid(uuid_v7(now, [nth; 10]));
-        let entry = Entry::new(id, now, Event::ServerStarted, &Caller::system(), "test");
-        let sealed = SealedValues { subject, disclosures: b"sealed".to_vec(), network_term: Some(theirs.clone()) };
-        NewEntry::sealed(entry, sealed).expect("nothing open")
-    };
-    let mut forgetting = database.begin().await.expect("begun");
-    audit_index::forget_networks(forgetting.tx(), &subject(5)).await.expect("forgotten");
-    let several = address.starts_with("postgres");
-    if several {
-        let both = [another(1, subject(5)), another(2, subject(77))];
-        database.begin().await.expect("begun").commit_with_all(&both).await.expect("committed");
-        let mut other = sqlx::PgConnection::connect(address).await.expect("postgres");
-        let waits = async {
-            while sqlx::query(WAITING).fetch_one(&mut other).await.expect("activity").get::<i64, _>(0) == 0 {
-                tokio::time::sleep(Duration::from_millis(10)).await;
-            }
-        };
-        tokio::time::timeout(Duration::from_secs(10), waits).await.expect("the indexer waits for what is being forgotten");
-    }
-    audit::wipe(forgetting.tx(), &subject(5)).await.expect("wiped");
-    forgetting.commit_with(&another(3, subject(77))).await.expect("committed");
-    let many = MANY + if several { 3 } else { 1 };
-    findable(&database, many).await;
-    let everything = all(&database).await;
-    for n in 0..30 {
-        assert_eq!(found(&database, &by_network(n)).await, expected(&everything, &by_network(n)), "network {n}");
-    }
-    assert_eq!(found(&database, &newest).await, [many - 1]);
+    forgotten_networks_find_nothing(address, &database, &everything).await;
     sequencer.step_down(&database).await;
-
-    // where a part of the index is gone, whoever leads next makes all of it anew
-    let gone = "DELETE FROM audit_places";
-    if several {
-        sqlx::raw_sql(gone).execute(&mut sqlx::PgConnection::connect(address).await.expect("postgres")).await.expect("gone");
-    } else {
-        sqlx::raw_sql(gone).execute(&mut sqlx::SqliteConnection::connect(address).await.expect("sqlite")).await.expect("gone");
-    }
-    let sequencer = started(&database);
-    findable(&database, many).await;
-    for n in 0..30 {
-        assert_eq!(found(&database, &by_network(n)).await, expected(&everything, &by_network(n)), "network {n}");
-    }
-    sequencer.step_down(&database).await;
+    what_is_gone_is_made_anew(address, &database).await;
     database.close().await;
 }
 
-#[test]
-fn searches_find_what_a_look_at_everything_finds_on_both_engines() {
+fn entries_about(all: &[Seen], patient: u64) -> impl Iterator<Item = &Seen> {
+    all.iter().filter(move |seen| seen.entry.entities.iter().any(|entity| entity.id == named(2, patient)))
+}
+
+/// What is forgotten of one subject is found by nobody, while its entries and those of others stay as they are: also where both come from one of
+/// these networks at that moment, and the indexer has read their entries already.
+async fn forgotten_networks_find_nothing(address: &str, database: &Database, everything: &[Seen]) {
+    let several = address.starts_with("postgres");
+    let mut many = MANY;
+    // the indexer is held where it writes down the network, or before that: so that it is first, or the erasure is
+    for (patient, held) in [(5, "network"), (6, "event")] {
+        let theirs = entries_about(everything, patient).find_map(|seen| seen.stored.network_term.clone()).expect("a network");
+        let another = |subject: String| {
+            let now = SystemClock.now();
+            let id = EntryId::from_uuid(uuid_v7(now, Uuid::new_v4().as_bytes()[..10].try_into().expect("ten bytes")));
+            let entry = Entry::new(id, now, Event::ServerStarted, &Caller::system(), "test");
+            let sealed = SealedValues { subject, disclosures: b"sealed".to_vec(), network_term: Some(theirs.clone()) };
+            NewEntry::sealed(entry, sealed).expect("nothing open")
+        };
+        let erased = another(subject(77));
+        let erasing = {
+            let database = database.clone();
+            async move {
+                let mut erasing = database.begin_much().await.expect("begun");
+                audit::wipe(erasing.tx(), &subject(patient)).await.expect("wiped");
+                audit_index::forget_networks(erasing.tx(), &subject(patient)).await.expect("forgotten");
+                erasing.commit_with(&erased).await.expect("committed");
+            }
+        };
+        many += 1;
+        if several {
+            many += 2;
+            let mut other = sqlx::PgConnection::connect(address).await.expect("postgres");
+            let hold =
+                format!("BEGIN; UPDATE audit_names SET uses = uses WHERE kind = '{held}' AND name IN ('{theirs}', 'server.started')");
+            sqlx::raw_sql(AssertSqlSafe(hold)).execute(&mut other).await.expect("held");
+            let both = [another(subject(patient)), another(subject(77))];
+            database.begin().await.expect("begun").commit_with_all(&both).await.expect("committed");
+            waiting(address, 1).await;
+            let erasing = tokio::spawn(erasing);
+            if held == "network" {
+                waiting(address, 2).await;
+                sqlx::raw_sql("COMMIT").execute(&mut other).await.expect("let go");
+                erasing.await.expect("erased");
+            } else {
+                erasing.await.expect("erased");
+                sqlx::raw_sql("COMMIT").execute(&mut other).await.expect("let go");
+            }
+        } else {
+            erasing.await;
+        }
+        findable(database, many).await;
+        let everything = all(database).await;
+        assert!(entries_about(&everything, patient).all(|seen| seen.stored.network_term.is_none() && seen.stored.disclosures.is_none()));
+        for n in 0..30 {
+            assert_eq!(found(database, &by_network(n)).await, expected(&everything, &by_network(n)), "network {n}, {held}");
+        }
+    }
+}
+
+/// Until so many connections wait for a lock.
+async fn waiting(address: &str, many: i64) {
+    let mut connection = sqlx::PgConnection::connect(address).await.expect("postgres");
+    let waited = tokio::time::timeout(Duration::from_secs(10), async {
+        while sqlx::query(WAITING).fetch_one(&mut connection).await.expect("activity").get::<i64, _>(0) < many {
+            tokio::time::sleep(Duration::from_millis(10)).await;
+        }
+    });
+    waited.await.expect("they wait for each other");
+}
+
+async fn rows(address: &str, table: &str) -> i64 {
+    let sql = AssertSqlSafe(format!("SELECT COUNT(*) FROM {table}"));
+    if address.starts_with("postgres") {
+        let mut connection = sqlx::PgConnection::connect(address).await.expect("postgres");
+        sqlx::query(sql).fetch_one(&mut connection).await.expect("rows").get(0)
+    } else {
+        let mut connection = sqlx::SqliteConnection::connect(address).await.expect("sqlite");
+        sqlx::query(sql).fetch_one(&mut connection).await.expect("rows").get(0)
+    }
+}
+
+/// Where a part of the index is gone, whoever leads next makes all of it anew. What cannot be read or is gone itself is not found, and keeps nothing
+/// else from being found.
+async fn what_is_gone_is_made_anew(address: &str, database: &Database) {
+    const DAMAGE: &str = "UPDATE audit_entries SET body = '{' WHERE leaf_index = 8200; DELETE FROM audit_entries WHERE leaf_index = 100;";
+    let mut everything = all(database).await;
+    let mut damage = DAMAGE;
+    for gone in ["audit_places", "audit_blocks", "audit_names", "audit_activity"] {
+        let sql = format!("{damage} DELETE FROM {gone} WHERE 1 = 1");
+        if address.starts_with("postgres") {
+            let sql = AssertSqlSafe(format!("SET session_replication_role = replica; {sql}"));
+            sqlx::raw_sql(sql).execute(&mut sqlx::PgConnection::connect(address).await.expect("postgres")).await.expect("gone");
+        } else {
+            let triggers = "DROP TRIGGER IF EXISTS audit_entries_never_change; DROP TRIGGER IF EXISTS audit_entries_never_go;";
+            let sql = AssertSqlSafe(format!("{triggers} {sql}"));
+            sqlx::raw_sql(sql).execute(&mut sqlx::SqliteConnection::connect(address).await.expect("sqlite")).await.expect("gone");
+        }
+        damage = "";
+        everything.retain(|seen| ![100, 8_200].contains(&seen.stored.index.expect("placed")));
+        let sequencer = started(database);
+        let all = Search { limit: 300, ..Search::default() };
+        // the new leader looks at the index first, and takes it away
+        let made_anew = tokio::time::timeout(Duration::from_secs(60), async {
+            while rows(address, gone).await == 0 || found_in_all(database, &all).await != places(everything.iter().map(|seen| &seen.stored))
+            {
+                tokio::time::sleep(Duration::from_millis(50)).await;
+            }
+        });
+        made_anew.await.unwrap_or_else(|_| panic!("the index is made anew without {gone}"));
+        for n in 0..30 {
+            assert_eq!(found(database, &by_network(n)).await, expected(&everything, &by_network(n)), "network {n}, without {gone}");
+        }
+        sequencer.step_down(database).await;
+    }
+}
+
+fn run(address: &str) {
     let runtime = tokio::runtime::Builder::new_multi_thread().worker_threads(2).enable_all().build().expect("runtime");
+    runtime.block_on(searches_find_what_a_look_at_everything_finds(address));
+}
+
+#[test]
+fn searches_find_what_a_look_at_everything_finds_on_sqlite() {
     let folder = tempfile::tempdir().expect("folder");
-    runtime.block_on(searches_find_what_a_look_at_everything_finds(&format!("sqlite:{}", folder.path().join("x.db").display())));
-    runtime.block_on(searches_find_what_a_look_at_everything_finds(&fresh_database()));
+    run(&format!("sqlite:{}", folder.path().join("x.db").display()));
+}
+
+#[test]
+fn searches_find_what_a_look_at_everything_finds_on_postgres() {
+    run(&fresh_database());
 }

@@ -67,7 +67,7 @@ async fn every_statement_is_good_on_both_engines() {
         lite.prepare(sqlx::SqlStr::from_static(sql)).await.unwrap_or_else(|e| panic!("SQLite: {sql}: {e}"));
         pg.prepare(sqlx::SqlStr::from_static(sql)).await.unwrap_or_else(|e| panic!("PostgreSQL: {sql}: {e}"));
     }
-    for bulk in [audit::BULK, audit_activity::BULK, audit_index::BULK].concat() {
+    for bulk in [audit::BULK, audit_activity::BULK, audit_index::BULK, audit_search::BULK].concat() {
         lite.prepare(sqlx::SqlStr::from_static(bulk.sqlite)).await.unwrap_or_else(|e| panic!("SQLite: {}: {e}", bulk.sqlite));
         pg.prepare(sqlx::SqlStr::from_static(bulk.postgres)).await.unwrap_or_else(|e| panic!("PostgreSQL: {}: {e}", bulk.postgres));
     }

@@ -1,7 +1,7 @@
 //! Checking a receipt with nothing but the file and, better, a key that was kept elsewhere.
 
 use crate::crypto::browser_signature::Algorithm;
-use crate::crypto::digest::{hex, sha256, sha256_hex};
+use crate::crypto::digest::{hex, sha256, sha256_hex, unhex};
 use crate::crypto::signing::{fingerprint, open_checkpoint, verify_by};
 use crate::crypto::tree::{is_included, leaf_hash};
 use crate::domain::statement::Statement;
@@ -154,7 +154,7 @@ fn check_log(whole: &Value, key: &str, signature_digest: Option<&str>, found: &m
             let head = open_checkpoint(key, note).map_err(|_| Altered("the log's checkpoint is not signed by the clinic's key"))?;
             let index = log["index"].as_u64().ok_or(Altered("the place in the log is missing"))?;
             let proof: Option<Vec<[u8; 32]>> =
-                log["inclusion_proof"].as_array().and_then(|all| all.iter().map(|hash| unhex(hash.as_str()?)).collect());
+                log["inclusion_proof"].as_array().and_then(|all| all.iter().map(|hash| unhex(hash.as_str()?)?.try_into().ok()).collect());
             let proof = proof.ok_or(Altered("the proof cannot be read"))?;
             if log["size"] != head.size || !is_included(&proof, head, index, leaf_hash(entry.as_bytes())) {
                 return Err(Altered("the entry is not at its place in the log"));
@@ -190,15 +190,4 @@ fn check_log(whole: &Value, key: &str, signature_digest: Option<&str>, found: &m
         _ => found.lacks.push("The place of the decision in the log is not in the receipt.".to_owned()),
     }
     Ok(())
-}
-
-fn unhex(text: &str) -> Option<[u8; 32]> {
-    if text.len() != 64 || !text.is_ascii() {
-        return None;
-    }
-    let mut bytes = [0_u8; 32];
-    for (at, byte) in bytes.iter_mut().enumerate() {
-        *byte = u8::from_str_radix(&text[at * 2..at * 2 + 2], 16).ok()?;
-    }
-    Some(bytes)
 }

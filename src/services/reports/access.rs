@@ -13,7 +13,7 @@ use crate::services::entries::personal_values;
 use crate::services::error::ServiceError;
 use crate::services::proofs::prove_inclusion;
 use crate::services::recorded::Recorded;
-use crate::storage::audit_search::{self, Search};
+use crate::storage::audit_search::{Found, Search};
 use crate::storage::{accounts, audit, patients};
 use base64::Engine;
 use base64::engine::general_purpose::STANDARD;
@@ -58,11 +58,12 @@ impl Services {
         let wanted = Search {
             about: vec![("patient".to_owned(), patient.to_string())],
             before: Some(checkpoint.size),
-            limit: MOST + 1,
+            limit: MOST,
             ..Search::default()
         };
-        let stored = audit_search::search(read.tx(), &wanted).await?;
-        if stored.len() > MOST as usize {
+        let mut found = Found::of(read.tx(), &wanted).await?;
+        let stored = found.next(read.tx()).await?;
+        if found.rest().is_some() {
             return Err(ServiceError::Conflict("There are more entries about this patient than one file should have: export the log."));
         }
         let all = accounts::all(read.tx()).await?;

@@ -57,8 +57,8 @@ const MOST_BLOCKS: usize = 256;
 /// Where no more names than this have a text in them, their places are looked up; where more have, it is in so many entries that those of the
 /// newest blocks are likely to be enough.
 const FEW_NAMES: i64 = 2_000;
-/// All places of so many blocks are looked at in one statement.
-const BLOCKS_OF_TEXT: usize = 16;
+/// As [`MOST_BLOCKS`], where all places of a block are looked at.
+const MOST_BLOCKS_OF_TEXT: usize = 16;
 
 #[derive(sqlx::FromRow)]
 struct BlockRow {
@@ -160,15 +160,13 @@ impl Condition {
             Self::Text(literal) => {
                 let mut there = ByBlock::new();
                 let blocks: Vec<u64> = left.keys().copied().collect();
-                for some in blocks.chunks(BLOCKS_OF_TEXT) {
-                    let text = PLACES_WITH.of(tx);
-                    for row in fetch_all!(tx, SetsRow, text, json!(some).to_string(), literal.as_str())? {
-                        let Ok(block) = u64::try_from(row.block) else { continue };
-                        let wrong = || At { table: "audit_places", row: &block.to_string() }.wrong("places");
-                        let all = there.entry(block).or_insert_with(Places::none);
-                        for set in row.sets.split(',') {
-                            unhex(set).and_then(|set| all.add_stored(&set)).ok_or_else(wrong)?;
-                        }
+                let text = PLACES_WITH.of(tx);
+                for row in fetch_all!(tx, SetsRow, text, json!(blocks).to_string(), literal.as_str())? {
+                    let Ok(block) = u64::try_from(row.block) else { continue };
+                    let wrong = || At { table: "audit_places", row: &block.to_string() }.wrong("places");
+                    let all = there.entry(block).or_insert_with(Places::none);
+                    for set in row.sets.split(',') {
+                        unhex(set).and_then(|set| all.add_stored(&set)).ok_or_else(wrong)?;
                     }
                 }
                 keep(left, |block| there.get(&block));
@@ -201,8 +199,6 @@ fn keep<'a>(left: &mut ByBlock, other: impl Fn(u64) -> Option<&'a Places>) {
 async fn conditions(tx: &mut Tx, wanted: &Search) -> Result<Option<Vec<Condition>>, StorageError> {
     let event = wanted.event.as_deref().map(|event| if event.ends_with('.') { ("area", area(event)) } else { ("event", event) });
     let asked = [
-        // nothing else is findable, also where nothing is asked for
-        Some(EVERY_ENTRY),
         event,
         wanted.action.map(|action| ("action", action.as_str())),
         wanted.outcome.map(|outcome| ("outcome", outcome.as_str())),
@@ -210,8 +206,13 @@ async fn conditions(tx: &mut Tx, wanted: &Search) -> Result<Option<Vec<Condition
         wanted.network.as_deref().map(|name| ("network", name)),
     ];
     let about = wanted.about.iter().map(|(kind, id)| (kind.as_str(), id.as_str()));
+    let mut names: Vec<_> = asked.into_iter().flatten().chain(about).collect();
+    if names.is_empty() && wanted.request.is_none() && wanted.text.is_none() {
+        // not simply every place: one whose entry cannot be read is not findable
+        names.push(EVERY_ENTRY);
+    }
     let mut conditions = Vec::new();
-    for name in asked.into_iter().flatten().chain(about) {
+    for name in names {
         let Some(condition) = Condition::name(tx, name).await? else { return Ok(None) };
         conditions.push(condition);
     }
@@ -223,10 +224,6 @@ async fn conditions(tx: &mut Tx, wanted: &Search) -> Result<Option<Vec<Condition
         conditions.push(condition);
     }
     conditions.sort_by_key(Condition::weight);
-    // whatever else there is, is a part of every entry
-    if conditions.len() > 1 && matches!(conditions.last(), Some(Condition::Named(..))) {
-        conditions.pop();
-    }
     Ok(Some(conditions))
 }
 
@@ -288,11 +285,12 @@ impl Found {
     /// The places of the next that fit.
     async fn places(&self, tx: &mut Tx, limit: usize) -> Result<Vec<u64>, StorageError> {
         let mut rest = self.blocks.as_slice();
-        let mut several = FIRST_BLOCKS;
+        let text = self.conditions.iter().any(|condition| matches!(condition, Condition::Text(_)));
+        let (mut several, most) = (FIRST_BLOCKS, if text { MOST_BLOCKS_OF_TEXT } else { MOST_BLOCKS });
         let mut places = Vec::new();
         while places.len() < limit && !rest.is_empty() {
             let (these, others) = rest.split_at(several.min(rest.len()));
-            (rest, several) = (others, (several * 4).min(MOST_BLOCKS));
+            (rest, several) = (others, (several * 4).min(most));
             let numbers = these.iter().filter_map(|row| u64::try_from(row.block).ok());
             let mut left: ByBlock = numbers.map(|block| (block, Places::before(self.end.saturating_sub(block * BLOCK)))).collect();
             left.retain(|_, set| !set.is_empty());

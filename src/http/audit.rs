@@ -33,11 +33,14 @@ pub fn routes(config: &mut web::ServiceConfig) {
         .service(web::resource("/audit/tile/{level}/{place:.*}").route(web::get().to(tile)));
 }
 
+/// Longest text to look for.
+const LONGEST_TEXT: usize = 200;
+
 /// What to look for; every member narrows.
 #[derive(Deserialize, Serialize, Default, ToSchema)]
 #[serde(deny_unknown_fields, default)]
 pub struct Wanted {
-    /// Part of an id or of an event's code.
+    /// Part of an id or of an event's code, of either case; at most 200 characters.
     text: Option<String>,
     /// An event's code, or its area with a dot, such as `recording.`.
     event: Option<String>,
@@ -93,12 +96,16 @@ impl Wanted {
             return Err(Problem::field("unusual", "must be any, own_name, mass_reads, off_hours, emergency_access or repeated_denials"));
         }
         let about = about.into_iter().chain([("unusual", unusual)]);
+        let text = filled(self.text);
+        if text.as_ref().is_some_and(|text| text.chars().count() > LONGEST_TEXT) {
+            return Err(Problem::field("text", "must have at most 200 characters"));
+        }
         let agent = id("person", self.person)?;
         let request = filled(self.request)
             .map(|text| text.parse::<uuid::Uuid>().map_err(|_| Problem::field("request", "must be the id of a request")))
             .transpose()?;
         Ok(Search {
-            text: filled(self.text),
+            text,
             event: filled(self.event),
             action: self.action,
             outcome: self.outcome,

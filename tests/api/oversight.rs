@@ -151,6 +151,8 @@ on_both_engines! {
         auditor.post("/audit/activity", activity("2026-02-01T00:00:00Z", "2026-02-01T00:00:00Z")).await.refused(422, "VALIDATION");
         auditor.post("/audit/activity", activity("2024-01-01T00:00:00Z", "2026-02-01T00:00:00Z")).await.refused(422, "VALIDATION");
         auditor.post("/audit/search", json!({"unusual": "strange"})).await.refused(422, "VALIDATION");
+        auditor.post("/audit/search", json!({"text": "é".repeat(201)})).await.refused(422, "VALIDATION");
+        auditor.post("/audit/search", json!({"text": "é".repeat(200)})).await.expect(200);
         for (name, search) in [("", json!({})), (" ", json!({})), ("x", json!({"patient": "Maria"})), ("x", json!({"text": "y".repeat(5_000)}))] {
             auditor.post("/audit/searches", json!({"name": name, "search": search})).await.refused(422, "VALIDATION");
         }

@@ -98,7 +98,7 @@ impl Services {
         let recorded = self.recorded(entry, ()).await?;
         let size = self.checkpoint().await?.size;
         let complete = self.sequencer.findable(&self.database, size).await;
-        let wanted = Search { limit, network, ..wanted };
+        let wanted = Search { network, limit, ..wanted };
         let mut read = self.database.read().await?;
         let mut found = audit_search::Found::of(read.tx(), &wanted).await?;
         let stored = found.next(read.tx()).await?;

@@ -411,7 +411,9 @@ pub async fn forget_networks(tx: &mut Tx, subject: &str) -> Result<(), StorageEr
         let terms: Vec<&str> = found.iter().map(|row| row.name.as_str()).collect();
         let text = WIPE_NETWORKS.of(tx);
         execute!(tx, text, subject, json!(terms).to_string())?;
-        found.into_iter().for_each(|row| *uses.entry(row.name).or_default() -= row.uses);
+        for row in found {
+            *uses.entry(row.name).or_default() -= row.uses;
+        }
     }
     let names = count_uses(tx, &uses.iter().map(|(name, uses)| (("network", name.as_str()), *uses)).collect()).await?;
     let names: Vec<i64> = names.iter().map(|row| row.id).collect();

@@ -105,7 +105,9 @@ mod tests {
 
     fn of(members: &BTreeSet<u64>) -> Places {
         let mut places = Places::none();
-        members.iter().for_each(|place| places.insert(*place));
+        for place in members {
+            places.insert(*place);
+        }
         places
     }
 

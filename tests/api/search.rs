@@ -22,7 +22,7 @@ const MANY: u64 = 8_700;
 const WAITING: &str = "SELECT count(*) FROM pg_stat_activity WHERE datname = current_database() AND wait_event_type = 'Lock'";
 const START: i64 = 1_700_000_000_000_000;
 
-/// Numbers that look random and are the same in every run (SplitMix64).
+/// Numbers that look random and are the same in every run (`SplitMix64`).
 struct Numbers(u64);
 
 impl Numbers {
@@ -208,7 +208,7 @@ fn expected(all: &[Seen], wanted: &Search) -> Vec<u64> {
 }
 
 async fn findable(database: &Database, many: u64) {
-    let waited = tokio::time::timeout(Duration::from_secs(60), async {
+    let waited = tokio::time::timeout(Duration::from_mins(1), async {
         while audit_index::size(database.read().await.expect("read").tx()).await.expect("size") < many {
             tokio::time::sleep(Duration::from_millis(10)).await;
         }
@@ -368,7 +368,7 @@ async fn what_is_gone_is_made_anew(address: &str, database: &Database) {
         let sequencer = started(database);
         let all = Search { limit: 300, ..Search::default() };
         // the new leader looks at the index first, and takes it away
-        let made_anew = tokio::time::timeout(Duration::from_secs(60), async {
+        let made_anew = tokio::time::timeout(Duration::from_mins(1), async {
             while rows(address, gone).await == 0 || found_in_all(database, &all).await != places(everything.iter().map(|seen| &seen.stored))
             {
                 tokio::time::sleep(Duration::from_millis(50)).await;

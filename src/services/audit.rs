@@ -162,11 +162,16 @@ impl Services {
         self.recorded(entry, verified).await
     }
 
-    /// The newest signed checkpoint.
+    /// The newest signed checkpoint. A log that has just begun is waited for.
     ///
     /// # Errors
-    /// [`ServiceError::NotFound`] before the first.
+    /// [`ServiceError::NotFound`] if there is none still.
     pub async fn checkpoint(&self) -> Result<StoredCheckpoint, ServiceError> {
+        if let Some(newest) = audit::latest_checkpoint(self.database.read().await?.tx()).await? {
+            return Ok(newest);
+        }
+        // the first entry of all is placed within moments
+        self.sequencer.findable(&self.database, 1).await;
         audit::latest_checkpoint(self.database.read().await?.tx()).await?.ok_or(ServiceError::NotFound("checkpoint"))
     }
 

@@ -326,7 +326,7 @@ impl Leader {
         self.newest = stored;
         self.edge = Some(edge);
         self.leading.store(true, Ordering::SeqCst);
-        let findable = audit_index::size_or_clear(self.database.begin_sequencing().await?).await?;
+        let findable = audit_index::size_or_clear(&self.database).await?;
         self.told.send_modify(|p| *p = Progress { placed: head.size, findable });
         Ok(())
     }

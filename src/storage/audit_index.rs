@@ -8,7 +8,7 @@ use crate::domain::audit::{Action, Outcome};
 use crate::domain::time::Timestamp;
 use crate::storage::audit::signed;
 use crate::storage::audit_activity;
-use crate::storage::database::{SequencingTx, Tx, execute, fetch_all, fetch_optional};
+use crate::storage::database::{Database, SequencingTx, Tx, execute, fetch_all, fetch_optional};
 use crate::storage::dialect::Bulk;
 use crate::storage::error::StorageError;
 use crate::storage::places::{BLOCK, Places, split};
@@ -21,7 +21,7 @@ const SIZE: &str = "SELECT COALESCE(MAX(leaf_index) + 1, 0) AS number FROM audit
 const IS_WHOLE: &str =
     "SELECT CAST(CASE WHEN (SELECT COUNT(*) FROM audit_blocks) = $1 AND (SELECT COALESCE(MAX(block) + 1, 0) FROM audit_blocks) = $1
     AND (SELECT COUNT(*) FROM audit_places WHERE name IN (SELECT id FROM audit_names WHERE kind = 'entry')) = $1
-    AND EXISTS (SELECT 1 FROM audit_activity) THEN 1 ELSE 0 END AS BIGINT) AS number";
+    AND EXISTS (SELECT 1 FROM audit_activity) = ($1 > 0) THEN 1 ELSE 0 END AS BIGINT) AS number";
 const FIRST: &str = "SELECT COALESCE(MIN(first_at), 0) AS number FROM audit_blocks";
 const CLEAR: [&str; 5] = [
     "DELETE FROM audit_places",
@@ -219,12 +219,14 @@ pub async fn size(tx: &mut Tx) -> Result<u64, StorageError> {
 ///
 /// # Errors
 /// See [`StorageError`].
-pub async fn size_or_clear(mut tx: SequencingTx) -> Result<u64, StorageError> {
-    let size = size(tx.tx()).await?;
-    let is_whole = fetch_optional!(tx.tx(), Number, IS_WHOLE, signed(size.div_ceil(BLOCK)))?.is_some_and(|row| row.number == 1);
-    if size > 0 && is_whole {
+pub async fn size_or_clear(database: &Database) -> Result<u64, StorageError> {
+    let mut read = database.read_sequencing().await?;
+    let size = size(read.tx()).await?;
+    if fetch_optional!(read.tx(), Number, IS_WHOLE, signed(size.div_ceil(BLOCK)))?.is_some_and(|row| row.number == 1) {
         return Ok(size);
     }
+    drop(read);
+    let mut tx = database.begin_sequencing().await?;
     for sql in CLEAR {
         execute!(tx.tx(), sql)?;
     }

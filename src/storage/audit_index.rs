@@ -20,7 +20,7 @@ const SIZE: &str = "SELECT COALESCE(MAX(leaf_index) + 1, 0) AS number FROM audit
 // of everything that can be found, each block has its times and its set of all entries
 const IS_WHOLE: &str =
     "SELECT CAST(CASE WHEN (SELECT COUNT(*) FROM audit_blocks) = $1 AND (SELECT COALESCE(MAX(block) + 1, 0) FROM audit_blocks) = $1
-    AND (SELECT COUNT(*) FROM audit_places WHERE name IN (SELECT id FROM audit_names WHERE kind = 'entry')) = $1
+    AND (SELECT COUNT(*) FROM audit_places WHERE name IN (SELECT id FROM audit_names WHERE kind = 'entry' AND name = '')) = $1
     AND EXISTS (SELECT 1 FROM audit_activity) = ($1 > 0) THEN 1 ELSE 0 END AS BIGINT) AS number";
 const FIRST: &str = "SELECT COALESCE(MIN(first_at), 0) AS number FROM audit_blocks";
 const CLEAR: [&str; 5] = [

@@ -83,7 +83,7 @@ fn entry(numbers: &mut Numbers, n: u64) -> NewEntry {
     entry.request_id = Some(RequestId::from_uuid(Uuid::from_u128(9 << 64 | u128::from(n / 2))));
     // so many different ones that a text is in more names than are looked up
     entry = entry.about("recording", named(4, n / 3));
-    entry = entry.about("consultation", named(3, n / 12));
+    entry = entry.about("entry", named(5, n / 40)).about("consultation", named(3, n / 12));
     let patient = n / 60;
     entry = entry.about("patient", named(2, patient));
     if numbers.once_in(9) {
@@ -336,6 +336,18 @@ async fn waiting(address: &str, many: i64) {
     waited.await.expect("they wait for each other");
 }
 
+/// Changes the database past its triggers.
+async fn tampered(address: &str, sql: &str) {
+    if address.starts_with("postgres") {
+        let sql = AssertSqlSafe(format!("SET session_replication_role = replica; {sql}"));
+        sqlx::raw_sql(sql).execute(&mut sqlx::PgConnection::connect(address).await.expect("postgres")).await.expect("changed");
+    } else {
+        let triggers = "DROP TRIGGER IF EXISTS audit_entries_never_change; DROP TRIGGER IF EXISTS audit_entries_never_go;";
+        let sql = AssertSqlSafe(format!("{triggers} {sql}"));
+        sqlx::raw_sql(sql).execute(&mut sqlx::SqliteConnection::connect(address).await.expect("sqlite")).await.expect("changed");
+    }
+}
+
 async fn rows(address: &str, table: &str) -> i64 {
     let sql = AssertSqlSafe(format!("SELECT COUNT(*) FROM {table}"));
     if address.starts_with("postgres") {
@@ -351,18 +363,22 @@ async fn rows(address: &str, table: &str) -> i64 {
 /// else from being found.
 async fn what_is_gone_is_made_anew(address: &str, database: &Database) {
     const DAMAGE: &str = "UPDATE audit_entries SET body = '{' WHERE leaf_index = 8200; DELETE FROM audit_entries WHERE leaf_index = 100;";
+    // one that is whole is kept as it is
+    tampered(address, "UPDATE audit_names SET uses = 77000000 WHERE kind = 'entry' AND name = ''").await;
+    let sequencer = started(database);
+    let now = SystemClock.now();
+    let entry = Entry::new(EntryId::from_uuid(uuid_v7(now, [3; 10])), now, Event::ServerStarted, &Caller::system(), "test");
+    let waiting = sequencer.wait_for(entry.id);
+    database.begin().await.expect("begun").commit_with(&NewEntry::plain(entry).expect("plain")).await.expect("committed");
+    waiting.covered(database).await.expect("it leads");
     let mut everything = all(database).await;
+    findable(database, everything.len() as u64).await;
+    assert_eq!(rows(address, "audit_names WHERE kind = 'entry' AND name = '' AND uses > 77000000").await, 1, "it was not made anew");
+    sequencer.step_down(database).await;
     let mut damage = DAMAGE;
     for gone in ["audit_places", "audit_blocks", "audit_names", "audit_activity"] {
         let sql = format!("{damage} DELETE FROM {gone} WHERE 1 = 1");
-        if address.starts_with("postgres") {
-            let sql = AssertSqlSafe(format!("SET session_replication_role = replica; {sql}"));
-            sqlx::raw_sql(sql).execute(&mut sqlx::PgConnection::connect(address).await.expect("postgres")).await.expect("gone");
-        } else {
-            let triggers = "DROP TRIGGER IF EXISTS audit_entries_never_change; DROP TRIGGER IF EXISTS audit_entries_never_go;";
-            let sql = AssertSqlSafe(format!("{triggers} {sql}"));
-            sqlx::raw_sql(sql).execute(&mut sqlx::SqliteConnection::connect(address).await.expect("sqlite")).await.expect("gone");
-        }
+        tampered(address, &sql).await;
         damage = "";
         everything.retain(|seen| ![100, 8_200].contains(&seen.stored.index.expect("placed")));
         let sequencer = started(database);
